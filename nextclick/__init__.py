@@ -1,0 +1,1 @@
+"""The command line, and the local sandbox it can run everything in."""

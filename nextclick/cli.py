@@ -1,0 +1,115 @@
+"""The command line: reads it, reads the settings, calls the verb, and turns every ending into an exit code.
+
+    0 done   64 usage   65 bad data   69 a service is unreachable   70 internal   78 bad configuration
+
+Nothing but the standard library is imported before a verb runs, so that --help is instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tomllib
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from nextclick import stops
+from nextclick.verbs import bundle, demo, doctor, replay, sandbox, session, stream, topics, train
+from nextclick.verbs.declare import Verbs
+from schemas.errors import NextclickError, SettingsError, UsageError
+from schemas.settings import Settings
+
+_DEFAULT_CONFIG: Final = Path("nextclick.toml")
+_BUG_CODE: Final = 70
+#: What a shell reports of a program that SIGPIPE ended.
+_BROKEN_PIPE_CODE: Final = 141
+
+_VERBS: Final = (demo, sandbox, doctor, topics, stream, replay, train, bundle, session)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(UsageError.exit_code, f"nextclick: {message}; see `{self.prog} --help`\n")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib import metadata
+
+        try:
+            version = metadata.version("nextclick")
+        except metadata.PackageNotFoundError:
+            version = "(not installed)"
+        print(f"nextclick {version}")
+        parser.exit()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and answers its exit code."""
+    try:
+        with stops.raised():
+            code = _run(argv)
+            sys.stdout.flush()
+            return code
+    except NextclickError as error:
+        print(f"nextclick: {error}", file=sys.stderr)
+        return error.exit_code
+    except stops.Stopped as stop:
+        return stop.exit_code
+    except BrokenPipeError:
+        # The reader left; what Python would flush at exit must not complain about it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE_CODE
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except Exception:  # noqa: BLE001 - the outermost edge: whatever was not foreseen is ours to mend
+        traceback.print_exc()
+        print("nextclick: this is a defect of nextclick; please report it with the lines above", file=sys.stderr)
+        return _BUG_CODE
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    arguments = parser().parse_args(argv)
+    settings = Settings.read(os.environ, _table(arguments.config))
+    if settings.log_level != "debug":
+        # What it warns of reaches the person as an error of ours, or it has mended it by itself.
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    code: int = arguments.run(arguments, settings)
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole grammar."""
+    whole = _Parser(
+        prog="nextclick",
+        description="Real-time session recommendations: clicks enter Kafka, 30 ranked items leave.",
+        epilog="Settings come from NEXTCLICK_* in the environment, or from a TOML file; the environment wins.",
+    )
+    whole.add_argument("--version", action=_Version, nargs=0, help="print the version and end")
+    whole.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"TOML file of settings (default: {_DEFAULT_CONFIG}, if it is there)",
+    )
+    verbs: Verbs = whole.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True, parser_class=_Parser)
+    for verb in _VERBS:
+        verb.declare(verbs)
+    return whole
+
+
+def _table(config: Path | None) -> dict[str, Any]:
+    if config is None and not _DEFAULT_CONFIG.exists():
+        return {}
+    path = config or _DEFAULT_CONFIG
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"the settings file {path} cannot be read: {error}; name another one with --config"
+        ) from None

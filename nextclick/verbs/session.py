@@ -1,0 +1,124 @@
+"""nextclick session show|erase"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from nextclick.verbs.declare import Verbs, json_flag, verb
+from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from schemas.session import Session, State
+    from serving.state.sessions import StoredList
+
+
+def declare(verbs: Verbs) -> None:
+    session = verb(verbs, "session", "one shopper's session", run=None, example="nextclick session show s-42")
+    below: Verbs = session.add_subparsers(title="verbs", metavar="VERB", dest="session_verb", required=True)
+    show = verb(below, "show", "prints what is kept of a session", run=_show, example="nextclick session show s-42")
+    json_flag(show)
+    erase = verb(
+        below,
+        "erase",
+        "asks the workers to forget a session, so that a replay does not bring it back",
+        run=_erase,
+        example="nextclick session erase s-42",
+    )
+    for each in (show, erase):
+        each.add_argument("id", metavar="ID", type=_session_id, help="the session id")
+
+
+def _session_id(text: str) -> str:
+    import msgspec
+
+    from schemas.wire import SessionId
+
+    try:
+        return msgspec.convert(text, SessionId)
+    except msgspec.ValidationError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no session id: 1 to 128 of A-Z a-z 0-9 _ -") from None
+
+
+def _show(arguments: argparse.Namespace, settings: Settings) -> int:
+    import asyncio
+
+    from nextclick.terminal import say_json
+
+    state, stored = asyncio.run(_read(settings, arguments.id))
+    if arguments.json:
+        say_json({"session_id": arguments.id, **_report(state, stored)})
+        return 0
+    for line in _lines(state, stored) or ["nothing is kept: it never clicked here, or it is over"]:
+        print(line)
+    return 0
+
+
+async def _read(settings: Settings, session_id: str) -> tuple[State, StoredList | None]:
+    from serving.state.redis import RedisSessionStore
+
+    store = RedisSessionStore(settings.redis)
+    try:
+        return await store.read(session_id), await store.recommendation(session_id)
+    finally:
+        await store.close()
+
+
+def _report(state: State, stored: StoredList | None) -> dict[str, Any]:
+    import json
+
+    import msgspec
+
+    session, erased = state.session, state.erased
+    plain = msgspec.to_builtins(session, enc_hook=str) if session else None
+    if plain:
+        plain["ids"] = [digest.hex() for digest in session.ids] if session else []
+    return {
+        "session": plain,
+        "erased": msgspec.to_builtins(erased) if erased else None,
+        "recommendation": json.loads(stored.body) if stored else None,
+    }
+
+
+def _lines(state: State, stored: StoredList | None) -> list[str]:
+    lines = _facts(state.session) if state.session else []
+    if state.erased:
+        lines.append(f"erased     {_moment(state.erased.at)}, at {state.erased.position}")
+    if stored:
+        from schemas.recommendation import decode
+
+        found = decode(stored.body)
+        lines.append(
+            f"list       {found.recommendation_id}, made {_moment(found.generated_at)} by {found.model.version}"
+        )
+        lines += [f"  {item.rank:>2}  {item.item_id:<16} {item.score:.4f}  {item.reason.text}" for item in found.items]
+    return lines
+
+
+def _facts(session: Session) -> list[str]:
+    return [
+        f"started    {_moment(session.started)}",
+        f"seen       {_moment(session.seen)}",
+        f"version    {session.version}",
+        *(f"recent     {_moment(action.ts)}  {action.type:<8} {action.item_id}" for action in session.recent),
+        *(f"cart       {item}" for item in session.cart),
+        *(f"bought     {item}" for item in session.bought),
+        *(f"shown      {item}" for item in session.shown),
+        *(f"applied    up to {lane}.{offset}" for lane, offset in session.guards.items()),
+    ]
+
+
+def _moment(ts: int) -> str:
+    return datetime.fromtimestamp(ts / 1000, UTC).isoformat(timespec="seconds")
+
+
+def _erase(arguments: argparse.Namespace, settings: Settings) -> int:
+    from nextclick.producer import ClickProducer
+    from schemas.topics import OP_ERASE, OP_HEADER, Topics
+
+    with ClickProducer(settings, Topics.named(settings.topic_prefix).clickstream) as producer:
+        producer.send(arguments.id.encode(), None, ((OP_HEADER, OP_ERASE),))
+        producer.drain()
+    print(f"the clickstream says to erase {arguments.id}; the workers do so when they reach it")
+    return 0

@@ -1,0 +1,40 @@
+"""The JSON Schema files under schemas/json, generated from the types."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from schemas.bundle import Manifest
+from schemas.click import Click
+from schemas.item import Item
+from schemas.recommendation import Recommendation
+from schemas.wire import EpochMs
+
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_PUBLISHED: Final[dict[str, type]] = {
+    "click.json": Click,
+    "item.json": Item,
+    "recommendation.json": Recommendation,
+    "manifest.json": Manifest,
+}
+
+
+def files() -> dict[str, bytes]:
+    """File name -> what it must hold."""
+    return {name: _file(kind) for name, kind in _PUBLISHED.items()}
+
+
+def _file(kind: type) -> bytes:
+    schema = {"$schema": _DIALECT, **msgspec.json.schema(kind, schema_hook=_special)}
+    return msgspec.json.format(msgspec.json.encode(schema, order="sorted"), indent=2) + b"\n"
+
+
+def _special(kind: type) -> dict[str, Any]:
+    if kind is not EpochMs:
+        raise NotImplementedError(f"no schema of {kind}")
+    return {
+        "description": "epoch milliseconds, or ISO-8601 with a zone",
+        "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "format": "date-time", "maxLength": 40}],
+    }

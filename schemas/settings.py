@@ -1,0 +1,225 @@
+"""Every setting of nextclick: its name, what it may be, what it does.
+
+Read once, from a mapping of environment variables (`NEXTCLICK_KAFKA`) over a table from a TOML file
+(`kafka`), into one frozen object. docs/configuration.md is generated from the fields below.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+from schemas.errors import SettingsError
+
+ENVIRONMENT_PREFIX: Final = "NEXTCLICK_"
+#: Variables that share the prefix but belong to the test suites.
+FOREIGN_PREFIX: Final = "NEXTCLICK_TEST_"
+
+_DOC, _ALLOWED, _CAST = "doc", "allowed", "cast"
+
+
+class Secret(str):
+    """A string that shows itself to nobody who merely prints or logs it."""
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def reveal(self) -> str:
+        return str.__str__(self)
+
+
+class RedisUrl(str):
+    """A Redis address whose password is masked in every print and log."""
+
+    def __repr__(self) -> str:
+        return f"RedisUrl({self.masked!r})"
+
+    def __str__(self) -> str:
+        return self.masked
+
+    @property
+    def masked(self) -> str:
+        parts = urlsplit(self.reveal())
+        if parts.password is None:
+            return self.reveal()
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+
+    @property
+    def is_cluster(self) -> bool:
+        return urlsplit(self.reveal()).scheme.endswith("+cluster")
+
+    def reveal(self) -> str:
+        return str.__str__(self)
+
+
+def _text(pattern: str) -> Callable[[object], str]:
+    def cast(value: object) -> str:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise ValueError
+        return value
+
+    return cast
+
+
+def _integer(low: int, high: int) -> Callable[[object], int]:
+    def cast(value: object) -> int:
+        number = int(value) if isinstance(value, str) else value
+        if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+            raise ValueError
+        return number
+
+    return cast
+
+
+def _redis_url(value: object) -> RedisUrl:
+    parts = urlsplit(str(value))
+    if parts.scheme not in {"redis", "rediss", "redis+cluster", "rediss+cluster"} or not parts.hostname:
+        raise ValueError
+    _ = parts.port  # raises ValueError when it is no port
+    return RedisUrl(str(value))
+
+
+def _setting(default: object, doc: str, allowed: str, cast: Callable[[object], object]) -> Any:
+    return field(default=cast(default), metadata={_DOC: doc, _ALLOWED: allowed, _CAST: cast})
+
+
+def _number(default: int, low: int, high: int, doc: str) -> Any:
+    return _setting(default, doc, f"a whole number from {low} to {high}", _integer(low, high))
+
+
+def _choice(default: str, choices: tuple[str, ...], doc: str) -> Any:
+    return _setting(default, doc, "one of " + ", ".join(choices), _text("|".join(choices)))
+
+
+_SERVER = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    kafka: str = _setting(
+        "localhost:9092",
+        "Kafka bootstrap servers.",
+        "host:port, several separated by commas",
+        _text(f"{_SERVER}(?:,{_SERVER})*"),
+    )
+    redis: RedisUrl = _setting(
+        "redis://localhost:6379/0",
+        "The Redis that holds sessions and recommendations. A password in it is never printed.",
+        "redis://, rediss://, redis+cluster:// or rediss+cluster:// with [user:password@]host[:port][/db]",
+        _redis_url,
+    )
+    bundle: str = _setting(
+        "bundle",
+        "The directory of the bundle that ranks.",
+        "a path",
+        _text(r"[^\x00]{1,4096}"),
+    )
+    topic_prefix: str = _setting(
+        "",
+        "Put before every topic name, so that several installations share one Kafka.",
+        "up to 64 letters, digits, dots, dashes and underscores, or nothing",
+        _text(r"[A-Za-z0-9._-]{0,64}"),
+    )
+    topic_epoch: str = _setting(
+        "",
+        "Overrides the topic's epoch, which is otherwise read from Kafka's topic id.",
+        "8 hexadecimal digits, or nothing",
+        _text(r"(?:[0-9a-f]{8})?"),
+    )
+    partitions: int = _number(8, 1, 1024, "Partitions that `topics create` gives clickstream and recommendations.")
+    replication: int = _number(1, 1, 7, "Replicas that `topics create` gives every topic.")
+    clickstream_hours: int = _number(
+        168, 1, 8760, "Hours that clickstream is retained; at most as long as your privacy notice says."
+    )
+    group: str = _setting(
+        "nextclick",
+        "The consumer group of the workers.",
+        "1 to 128 letters, digits, dots, dashes and underscores",
+        _text(r"[A-Za-z0-9._-]{1,128}"),
+    )
+    session_timeout_ms: int = _number(
+        10_000, 1_000, 60_000, "Milliseconds without a heartbeat after which Kafka gives a worker's partitions away."
+    )
+    commit_interval_ms: int = _number(
+        500, 50, 1_000, "Milliseconds between commits of acknowledged offsets; what a kill makes Kafka deliver again."
+    )
+    fetch_wait_ms: int = _number(
+        500,
+        1,
+        1_500,
+        "Milliseconds that the broker may hold a fetch while it has nothing. Apache Kafka answers as soon as it has "
+        "something; the sandbox's broker only looks again and again, the oftener the shorter this is.",
+    )
+    batch_max: int = _number(256, 1, 4_096, "The most events that are folded in one round trip to Redis.")
+    queue_max: int = _number(1_024, 16, 65_536, "The most events that wait in memory for the fold.")
+    rank_batch_max: int = _number(32, 1, 1_024, "The most sessions that are ranked in one go.")
+    retry_budget_s: int = _number(
+        45, 1, 55, "Seconds that an unreachable Kafka or Redis is retried before the worker ends with 70."
+    )
+    start_wait_s: int = _number(60, 0, 600, "Seconds that a start waits for Kafka and Redis before it ends with 69.")
+    metrics_host: str = _setting(
+        "127.0.0.1",
+        "The address that Prometheus metrics are served on.",
+        "an address of this host",
+        _text(r"[A-Za-z0-9.:_-]{1,255}"),
+    )
+    metrics_port: int = _number(0, 0, 65_535, "The port that Prometheus metrics are served on; 0 serves none.")
+    log_level: str = _choice("info", ("debug", "info", "warning", "error"), "The least that is logged.")
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str], table: Mapping[str, object]) -> Settings:
+        """The settings in force; the environment wins over the table. SettingsError names the first wrong one."""
+        known = {spec.name: spec for spec in fields(cls)}
+        given: dict[str, tuple[str, object]] = {}
+        for key, value in table.items():
+            given[key] = (key, value)
+        for key, value in environment.items():
+            if key.startswith(ENVIRONMENT_PREFIX) and not key.startswith(FOREIGN_PREFIX):
+                given[key.removeprefix(ENVIRONMENT_PREFIX).lower()] = (key, value)
+        values: dict[str, Any] = {}
+        for name, (shown, value) in given.items():
+            if name not in known:
+                raise SettingsError(f"{shown} is not a setting; docs/configuration.md lists them all")
+            try:
+                values[name] = known[name].metadata[_CAST](value)
+            except ValueError:
+                shown_value = "***" if name == "redis" and "@" in str(value) else repr(value)
+                raise SettingsError(f"{shown} is {shown_value}; allowed is {known[name].metadata[_ALLOWED]}") from None
+        return cls(**values)
+
+    def shown(self) -> dict[str, str]:
+        """What may be logged: every setting in force, secrets masked."""
+        return {spec.name: str(getattr(self, spec.name)) for spec in fields(self)}
+
+
+def reference() -> str:
+    """docs/configuration.md, whole."""
+    rows = [
+        f"| `{ENVIRONMENT_PREFIX}{spec.name.upper()}` | `{spec.name}` | {_default(spec.default)} "
+        f"| {spec.metadata[_ALLOWED]} | {spec.metadata[_DOC]} |"
+        for spec in fields(Settings)
+    ]
+    head = [
+        "# Configuration",
+        "",
+        "Generated from `schemas/settings.py` by `make docs`; edit that file.",
+        "",
+        "Settings come from the environment, or from a TOML file (`--config FILE`, else `nextclick.toml` in the",
+        "working directory); the environment wins. They are read once, before anything is touched. A wrong one",
+        "ends the program with exit code 78 and a message that names it, its value and what is allowed.",
+        "",
+        "| environment | in the TOML file | default | allowed | what it does |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    return "\n".join(head + rows) + "\n"
+
+
+def _default(value: object) -> str:
+    return f"`{value}`" if value != "" else "(empty)"

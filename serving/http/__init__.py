@@ -1,0 +1,1 @@
+"""The endpoint: reads Redis, ranks on demand, takes events in."""

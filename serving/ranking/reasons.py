@@ -1,0 +1,19 @@
+"""Why an item is in a list: codes to act on, and the words for them."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from schemas.recommendation import Reason
+
+#: What a session's events mostly are, and so what stood together in them.
+Relation = Literal["bought", "viewed"]
+
+SEEN_IN_SESSION: Final = Reason("seen_in_session", text="You looked at this")
+POPULAR: Final = Reason("popular", text="Popular now")
+
+
+def together(relation: Relation, item_id: str, title: str) -> Reason:
+    """`bought_together` or `viewed_together` with one of the session's items."""
+    words = f"{relation.capitalize()} together with {title}"
+    return Reason(f"{relation}_together", {"item_id": item_id, "title": title}, words)

@@ -1,0 +1,1 @@
+"""What outlives a process: sessions and recommendations in Redis, bundles on disk, topics in Kafka."""

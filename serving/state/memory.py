@@ -1,0 +1,76 @@
+"""The session store in memory: the same promises by the Python fold, for tests and for training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from schemas import facts
+from schemas.recommendation import revised
+from schemas.session import IDLE_MS, Outcome, State, fold
+from serving.state.sessions import Draft, Folded, Mark, Stored, StoredList, Work
+
+
+class MemorySessionStore:
+    """Keeps every session until the process ends; time to live is Redis' affair."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, State] = {}
+        self._lists: dict[str, StoredList] = {}
+        self._pending: dict[str, dict[str, int]] = {}
+
+    async def fold(self, works: Sequence[Work], idle_ms: int = IDLE_MS) -> list[Folded]:
+        return [self._fold(work, idle_ms) for work in works]
+
+    def _fold(self, work: Work, idle_ms: int) -> Folded:
+        state, outcomes = self._states.get(work.session_id, State()), list[Outcome]()
+        for record in work.records:
+            state, outcome = fold(state, record, idle_ms)
+            outcomes.append(outcome)
+            if outcome is Outcome.ERASED:
+                self._lists.pop(work.session_id, None)
+        self._states[work.session_id] = state
+        stored = self._lists.get(work.session_id)
+        packed = facts.encode(state.session) if state.session else {}
+        return Folded(work.session_id, tuple(outcomes), packed, stored.triple if stored else None)
+
+    async def store(self, drafts: Sequence[Draft]) -> list[Stored]:
+        return [self._store(draft) for draft in drafts]
+
+    def _store(self, draft: Draft) -> Stored:
+        state = self._states.get(draft.session_id, State())
+        if state.session is None or state.session.started != draft.started:
+            return Stored(None, "gone")
+        erased = state.erased
+        if erased and (erased.is_past(draft.trigger) or draft.trigger_ts <= erased.at):
+            return Stored(None, "erased")
+        stored, revision = self._lists.get(draft.session_id), 0
+        if stored and stored.triple[:2] > (draft.started, draft.version):
+            return Stored(None, "older")
+        if stored and stored.triple[:2] == (draft.started, draft.version):
+            revision = stored.triple[2] + 1
+        triple = (draft.started, draft.version, revision)
+        self._lists[draft.session_id] = StoredList(triple, revised(draft.head, revision), draft.more, draft.applied)
+        return Stored(revision)
+
+    async def mark(self, marks: Sequence[Mark]) -> None:
+        for mark in marks:
+            self._pending.setdefault(mark.lane, {})[mark.session_id] = mark.since
+
+    async def settle(self, marks: Sequence[Mark]) -> None:
+        for mark in marks:
+            lane = self._pending.get(mark.lane, {})
+            if lane.get(mark.session_id) == mark.since:
+                del lane[mark.session_id]
+
+    async def pending(self, lane: str) -> list[Mark]:
+        marks = [Mark(lane, session_id, since) for session_id, since in self._pending.get(lane, {}).items()]
+        return sorted(marks, key=lambda mark: (mark.since, mark.session_id))
+
+    async def read(self, session_id: str) -> State:
+        return self._states.get(session_id, State())
+
+    async def recommendation(self, session_id: str) -> StoredList | None:
+        return self._lists.get(session_id)
+
+    async def close(self) -> None:
+        return None

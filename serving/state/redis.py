@@ -1,0 +1,158 @@
+"""The session store on Redis: one script a session, pipelined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Final, Literal, cast
+
+from schemas import facts, keys
+from schemas.click import Erase
+from schemas.session import IDLE_MS, Outcome, Record, State, event_hash
+from schemas.settings import RedisUrl
+from serving.state import scripts
+from serving.state.limits import PENDING_TTL_MS
+from serving.state.pipeline import Argument, Call, Pipeline
+from serving.state.sessions import Draft, Folded, Mark, Stored, StoredList, Work
+
+
+class RedisSessionStore:
+    """The adapter; see SessionStore for what each call promises."""
+
+    def __init__(self, url: RedisUrl) -> None:
+        self._pipeline = Pipeline(url)
+
+    async def fold(self, works: Sequence[Work], idle_ms: int = IDLE_MS) -> list[Folded]:
+        calls = [
+            Call.script(scripts.FOLD, _slot(work.session_id), idle_ms, *_pack_records(work.records)) for work in works
+        ]
+        replies = await self._pipeline.run(calls)
+        return [_folded(work.session_id, cast(list[bytes], reply)) for work, reply in zip(works, replies, strict=True)]
+
+    async def store(self, drafts: Sequence[Draft]) -> list[Stored]:
+        calls = [Call.script(scripts.STORE, _slot(draft.session_id), *_pack_draft(draft)) for draft in drafts]
+        return [_stored(cast(list[int | bytes], reply)) for reply in await self._pipeline.run(calls)]
+
+    async def mark(self, marks: Sequence[Mark]) -> None:
+        calls: list[Call] = []
+        for key, group in _by_lane(marks):
+            scores = [part for mark in group for part in (mark.since, mark.session_id)]
+            calls += [Call(("ZADD", key, *scores)), Call(("PEXPIRE", key, PENDING_TTL_MS))]
+        await self._pipeline.run(calls)
+
+    async def settle(self, marks: Sequence[Mark]) -> None:
+        await self._pipeline.run(
+            [
+                Call.script(scripts.SETTLE, [key], *(part for mark in group for part in (mark.session_id, mark.since)))
+                for key, group in _by_lane(marks)
+            ]
+        )
+
+    async def pending(self, lane: str) -> list[Mark]:
+        (reply,) = await self._pipeline.run([Call(("ZRANGE", keys.pending(lane), 0, -1, "WITHSCORES"))])
+        # The client hands scores out as floats or, from older servers, as text; both read as a number.
+        entries = cast(list[tuple[bytes, float]], reply)
+        return [Mark(lane, session_id.decode(), int(score)) for session_id, score in entries]
+
+    async def read(self, session_id: str) -> State:
+        key, marker, *_ = _slot(session_id)
+        replies = await self._pipeline.run([Call(("HGETALL", key)), Call(("HGETALL", marker))])
+        session, erased = (cast(dict[bytes, bytes], reply) for reply in replies)
+        return State(facts.decode(session) if session else None, facts.decode_erased(erased) if erased else None)
+
+    async def recommendation(self, session_id: str) -> StoredList | None:
+        (reply,) = await self._pipeline.run([Call(("HGETALL", keys.recommendation(session_id)))])
+        fields = cast(dict[bytes, bytes], reply)
+        triple = _triple(fields.get(b"t", b""))
+        if triple is None:
+            return None
+        return StoredList(triple, fields[b"body"], fields[b"more"], _unpack_applied(fields[b"o"]))
+
+    async def close(self) -> None:
+        await self._pipeline.close()
+
+
+def _slot(session_id: str) -> list[str]:
+    """The keys of one session, in the order the scripts take them."""
+    return [
+        keys.session(session_id),
+        keys.erased(session_id),
+        keys.recommendation(session_id),
+        keys.vector(session_id),
+    ]
+
+
+def _pack_records(records: Sequence[Record]) -> list[Argument]:
+    packed: list[Argument] = []
+    for record in records:
+        position, event = record.position, record.event
+        packed += (_kind(record), record.record_time)
+        packed += (_ts(record), position.lane, position.offset)
+        if isinstance(event, Erase):
+            packed += (b"", b"", 0)
+        else:
+            packed += (event_hash(event.event_id), event.event_id, len(event.touched), *event.touched)
+    return packed
+
+
+def _kind(record: Record) -> int:
+    if isinstance(record.event, Erase) or record.erases:
+        return scripts.ERASE_CODE
+    return facts.TYPE_CODES[record.event.type]
+
+
+def _ts(record: Record) -> int:
+    return record.record_time if isinstance(record.event, Erase) else int(record.event.ts)
+
+
+def _pack_draft(draft: Draft) -> tuple[Argument, ...]:
+    return (
+        draft.started,
+        draft.version,
+        draft.trigger.lane,
+        draft.trigger.offset,
+        draft.trigger_ts,
+        draft.head,
+        draft.more,
+        " ".join(f"{lane}:{offset}" for lane, offset in draft.applied.items()),
+        keys.fingerprint(draft.session_id),
+        keys.channel(draft.session_id),
+        draft.vector or b"",
+        draft.vector_tag,
+    )
+
+
+def _folded(session_id: str, reply: list[bytes]) -> Folded:
+    outcomes, ranked, *flat = reply
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    return Folded(session_id, tuple(map(Outcome, outcomes.decode())), fields, _triple(ranked))
+
+
+def _stored(reply: list[int | bytes]) -> Stored:
+    if reply[0] != -1:
+        return Stored(cast(int, reply[0]))
+    return Stored(None, _REFUSALS[cast(bytes, reply[1])])
+
+
+_REFUSALS: Final[dict[bytes, Literal["gone", "erased", "older"]]] = {
+    b"gone": "gone",
+    b"erased": "erased",
+    b"older": "older",
+}
+
+
+def _triple(packed: bytes) -> tuple[int, int, int] | None:
+    if not packed:
+        return None
+    started, version, revision = packed.split(b".")
+    return int(started), int(version), int(revision)
+
+
+def _unpack_applied(packed: bytes) -> Mapping[str, int]:
+    pairs = (entry.rpartition(":") for entry in packed.decode().split())
+    return {lane: int(offset) for lane, _, offset in pairs}
+
+
+def _by_lane(marks: Sequence[Mark]) -> list[tuple[str, list[Mark]]]:
+    in_order = sorted(marks, key=lambda mark: mark.lane)
+    return [(keys.pending(lane), list(group)) for lane, group in groupby(in_order, key=lambda mark: mark.lane)]

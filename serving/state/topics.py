@@ -1,0 +1,152 @@
+"""Declares the topics, and reads what of them others build on: are they there, and which epoch is it?
+
+Synchronous, on kafka-python: every call connects, asks and closes. It waits at most `timeout_s` for a
+broker to appear and as long again for each answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypedDict
+from uuid import UUID
+
+import kafka.errors
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.net.compat import KafkaNetClient
+
+from schemas.errors import KafkaError
+from schemas.settings import Settings
+from schemas.topics import TopicSpec, specs
+
+_NO_ERROR: Final = 0
+_TOPIC_ALREADY_EXISTS: Final = 36
+_UUID_BY_CLOCK: Final = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What `create` did about one topic. A kept one is never altered; `differences` says how it is not as declared."""
+
+    name: str
+    created: bool
+    differences: tuple[str, ...] = ()
+
+
+def create(settings: Settings, timeout_s: float) -> list[Declared]:
+    """Every topic exists afterwards, with a leader for each partition."""
+    wanted = specs(settings)
+    with _admin(settings, timeout_s) as admin:
+        created = _create(admin, wanted, timeout_s)
+        admin.wait_for_topics([spec.name for spec in wanted], timeout_ms=timeout_s * 1000)
+        kept = [spec for spec in wanted if spec.name not in created]
+        found = _differences(admin, kept)
+    return [Declared(spec.name, spec.name in created, found.get(spec.name, ())) for spec in wanted]
+
+
+def missing(settings: Settings, timeout_s: float) -> list[str]:
+    """The names of the topics that `create` would create."""
+    names = [spec.name for spec in specs(settings)]
+    with _admin(settings, timeout_s) as admin:
+        there = {topic["name"] for topic in admin.describe_topics(names) if topic["error_code"] == _NO_ERROR}
+    return [name for name in names if name not in there]
+
+
+def epoch(settings: Settings, topic: str, timeout_s: float) -> str:
+    """Eight hex digits that differ when the topic is deleted and created anew: offsets begin at 0 again then.
+
+    They are the first of Kafka's topic id, which is random. The embedded broker's ids begin with a clock
+    that takes 65 s to change these digits, so of such an id they are the last.
+    """
+    if settings.topic_epoch:
+        return settings.topic_epoch
+    with _admin(settings, timeout_s) as admin:
+        (found,) = admin.describe_topics([topic])
+    if found["error_code"] != _NO_ERROR or not found.get("topic_id"):
+        raise KafkaError(
+            f"Kafka at {settings.kafka} tells no id of the topic {topic}; run `nextclick topics create`, "
+            "or set NEXTCLICK_TOPIC_EPOCH if this Kafka is older than 2.8"
+        )
+    return _digits(UUID(found["topic_id"]))
+
+
+def _digits(topic_id: UUID) -> str:
+    return topic_id.hex[-8:] if topic_id.version == _UUID_BY_CLOCK else topic_id.hex[:8]
+
+
+@contextmanager
+def _admin(settings: Settings, timeout_s: float) -> Iterator[KafkaAdminClient]:
+    timeout_ms = int(timeout_s * 1000)
+    clients: list[KafkaNetClient] = []
+
+    def client(**config: Any) -> KafkaNetClient:
+        # Kept, because a KafkaAdminClient whose construction fails leaves its thread and sockets open; and
+        # told of the timeout, because a broker that accepts and says nothing would hold us for 10 s.
+        clients.append(KafkaNetClient(socket_connection_setup_timeout_ms=timeout_ms, **config))
+        return clients[-1]
+
+    try:
+        yield KafkaAdminClient(
+            bootstrap_servers=settings.kafka.split(","),
+            bootstrap_timeout_ms=timeout_ms,
+            request_timeout_ms=timeout_ms,
+            kafka_client=client,
+        )
+    except (kafka.errors.KafkaError, OSError) as error:
+        raise KafkaError(
+            f"Kafka at {settings.kafka} does not answer as it should within {timeout_s:g} s: {error}; "
+            "check that it runs and that NEXTCLICK_KAFKA names it"
+        ) from error
+    finally:
+        for each in clients:
+            each.close()
+
+
+class _Plan(TypedDict):
+    num_partitions: int
+    replication_factor: int
+    configs: dict[str, str]
+
+
+def _create(admin: KafkaAdminClient, wanted: tuple[TopicSpec, ...], timeout_s: float) -> set[str]:
+    """The names of those that did not exist."""
+    plan = {
+        spec.name: _Plan(num_partitions=spec.partitions, replication_factor=spec.replication, configs=spec.config)
+        for spec in wanted
+    }
+    answer = admin.create_topics(plan, timeout_ms=int(timeout_s * 1000), raise_errors=False)
+    created = set()
+    for topic in answer["topics"]:
+        if topic["error_code"] == _NO_ERROR:
+            created.add(topic["name"])
+        elif topic["error_code"] != _TOPIC_ALREADY_EXISTS:
+            reason = kafka.errors.for_code(topic["error_code"]).__name__
+            raise KafkaError(
+                f"Kafka refuses to create the topic {topic['name']}: {reason}: {topic['error_message']}; change the "
+                "setting it names (NEXTCLICK_PARTITIONS, NEXTCLICK_REPLICATION), or let who may create topics do it"
+            )
+    return created
+
+
+def _differences(admin: KafkaAdminClient, kept: list[TopicSpec]) -> dict[str, tuple[str, ...]]:
+    if not kept:
+        return {}
+    names = [spec.name for spec in kept]
+    shapes = {topic["name"]: topic["partitions"] for topic in admin.describe_topics(names)}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    configs = admin.describe_configs(resources, config_filter="all")["topic"]
+    return {spec.name: tuple(_differing(spec, shapes[spec.name], configs[spec.name])) for spec in kept}
+
+
+def _differing(spec: TopicSpec, partitions: list[dict[str, Any]], config: dict[str, dict[str, Any]]) -> Iterator[str]:
+    if len(partitions) != spec.partitions:
+        yield f"partitions is {len(partitions)}, declared is {spec.partitions}"
+    replicas = min((len(partition["replica_nodes"]) for partition in partitions), default=0)
+    if replicas != spec.replication:
+        yield f"replication is {replicas}, declared is {spec.replication}"
+    for key, value in spec.config.items():
+        actual = config.get(key, {}).get("value")
+        if actual != value:
+            yield f"{key} is {actual}, declared is {value}"

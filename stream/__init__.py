@@ -1,0 +1,1 @@
+"""The worker: clickstream to sessions, sessions to recommendations."""

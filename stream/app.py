@@ -1,0 +1,234 @@
+"""The worker's process: Faust brings the records, everything else is ours.
+
+Faust is kept to what was measured to be safe: one agent, concurrency 1, raw bytes, no acknowledgement of
+its own, no tables, no web server, and no exception that leaves the agent. What a failure of ours ends is
+the process, at once: its partitions go to another worker, and what was not acknowledged is delivered again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn, cast
+
+import faust
+from aiokafka import AIOKafkaConsumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.types import TP
+from prometheus_client import CollectorRegistry
+
+from schemas.errors import NextclickError
+from schemas.recommendation import Model
+from schemas.session import Position
+from schemas.settings import Settings
+from schemas.topics import Topics
+from serving.ranking.ranker import Ranker
+from serving.state import bundles, topics
+from serving.state.producer import Producer
+from serving.state.redis import RedisSessionStore
+from stream.drafting import Surroundings
+from stream.intake import Delivery
+from stream.loop import Loop
+from stream.metrics import Metrics
+from stream.outbox import Outbox
+from stream.patience import Patience
+from stream.ranking import Ranking
+
+log = logging.getLogger(__name__)
+
+#: From SIGTERM to the end, whatever a library still waits for; its orchestrator would not wait much longer.
+SHUTDOWN_MAX_S: Final = 10.0
+#: Records that Faust holds for the agent: few, because after a crash of ours they are delivered again.
+_STREAM_BUFFER: Final = 1_024
+#: A poll that brings more keeps the event loop from its heartbeats.
+_POLL_MAX_RECORDS: Final = 500
+_SEND_DEADLINE_S: Final = 5.0
+_ASK_S: Final = 10.0
+_EXIT_FAILED: Final = 70
+
+
+def run(settings: Settings) -> int:
+    """Works until SIGTERM or Ctrl-C (0), or until something fails that another process may do better (70)."""
+    _log_to_stderr(settings.log_level)
+    ranker = bundles.load(Path(settings.bundle))
+    epoch = topics.epoch(settings, Topics.named(settings.topic_prefix).clickstream, _ASK_S)
+    log.info("model %s, topic epoch %s, settings %s", ranker.version, epoch, settings.shown())
+    worker = _Worker(_build(settings, ranker, epoch), quiet=True, override_logging=False, redirect_stdouts=False)
+    worker.spinner = None
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        return _EXIT_FAILED if end.code else 0
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if level != "debug":
+        for library in ("faust", "mode", "aiokafka", "kafka"):
+            logging.getLogger(library).setLevel(logging.WARNING)
+
+
+class _Worker(faust.Worker):
+    """Faust's own worker, whose event loop and signals its consumer depends on, with a bound on its end."""
+
+    def _schedule_shutdown(self, signal: Any) -> None:
+        if self._signal_stop_time:
+            os._exit(0)  # asked twice: nothing is lost, what was not acknowledged is delivered again
+        timer = threading.Timer(SHUTDOWN_MAX_S, os._exit, [0])
+        timer.daemon = True
+        timer.start()
+        super()._schedule_shutdown(signal)
+
+
+class _ConsumerThread(AIOKafkaConsumerThread):
+    def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
+        """Faust's consumer, whose fetch wait it fixes at 1.5 s."""
+        consumer = super()._create_worker_consumer(transport)
+        if isinstance(transport, _Transport):
+            consumer._fetch_max_wait_ms = transport.fetch_wait_ms  # noqa: SLF001 - read at its start; no other way in
+        return consumer
+
+
+class _Consumer(Consumer):
+    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class _Transport(Transport):
+    Consumer = _Consumer
+    fetch_wait_ms: int
+
+
+def _build(settings: Settings, ranker: Ranker, epoch: str) -> faust.App:
+    names = Topics.named(settings.topic_prefix)
+    app = _configured(settings)
+    queue: asyncio.Queue[Delivery] = asyncio.Queue(settings.queue_max)
+    parts = _Parts(settings, ranker, epoch, queue)
+
+    @app.agent(app.topic(names.clickstream, key_serializer="raw", value_serializer="raw"), concurrency=1)
+    async def clicks(stream: faust.StreamT[bytes]) -> None:
+        async for event in cast(faust.Stream[bytes], stream).noack().events():
+            await queue.put(_delivery(event))
+
+    async def work() -> None:
+        await parts.start(app)
+
+    app.task(work)
+
+    @app.on_partitions_assigned.connect(weak=False)
+    async def assigned(app: faust.App, assigned: set[TP], **_: object) -> None:
+        for lane in _lanes(assigned, names, epoch):
+            app.add_future(_or_exit(parts.ranking.adopt(lane)))
+        log.info("assigned: %s", sorted(tp.partition for tp in assigned if tp.topic == names.clickstream))
+
+    @app.on_partitions_revoked.connect(weak=False)
+    async def revoked(app: faust.App, revoked: set[TP], **_: object) -> None:
+        for lane in _lanes(revoked, names, epoch):
+            app.add_future(_or_exit(parts.ranking.release(lane)))
+
+    return app
+
+
+class _Parts:
+    """Everything between the queue and the outside, wired."""
+
+    def __init__(self, settings: Settings, ranker: Ranker, epoch: str, queue: asyncio.Queue[Delivery]) -> None:
+        names = Topics.named(settings.topic_prefix)
+        self._settings = settings
+        self.metrics = Metrics(CollectorRegistry())
+        self.metrics.model.labels(ranker.version).set(1)
+        self.store = RedisSessionStore(settings.redis)
+        self.producer = Producer(settings.kafka, _SEND_DEADLINE_S)
+        patience = Patience(settings.retry_budget_s, time.monotonic, asyncio.sleep)
+        model = Model(ranker.version, ranker.counts_version)
+        around = Surroundings(names.clickstream, names.recommendations, model, _now_ms, _new_id)
+        self.outbox = Outbox(self.producer, _now_ms, self.metrics)
+        self.ranking = Ranking(self.store, ranker, self.outbox, patience, around, self.metrics, settings.rank_batch_max)
+        self.loop = Loop(
+            queue, self.store, self.ranking, self.producer, patience, names, epoch, self.metrics,
+            settings.batch_max,
+        )  # fmt: skip
+
+    async def start(self, app: faust.App) -> None:
+        if self._settings.metrics_port:
+            self.metrics.serve(self._settings.metrics_host, self._settings.metrics_port)
+        await _or_exit(self.producer.start())
+        for part in (self.loop.run(), self.ranking.run(), self.outbox.run(self.ranking.sent, self.ranking.replaced)):
+            app.add_future(_or_exit(part))
+
+
+async def _or_exit(part: Coroutine[Any, Any, None]) -> None:
+    """The outermost edge of everything that runs in the worker: what fails here ends the process, loudly."""
+    try:
+        await part
+    except asyncio.CancelledError:
+        raise
+    except NextclickError as error:
+        log.critical("the worker ends: %s", error)
+        _exit()
+    except Exception:  # a defect of ours; going on could lose an event
+        log.critical("the worker ends on a defect", exc_info=True)
+        _exit()
+
+
+def _exit() -> NoReturn:
+    logging.shutdown()
+    os._exit(_EXIT_FAILED)  # sys.exit would wait for Faust, which waits for us
+
+
+def _configured(settings: Settings) -> faust.App:
+    app = faust.App(
+        settings.group,
+        broker=[f"kafka://{server}" for server in settings.kafka.split(",")],
+        store="memory://",
+        datadir=tempfile.gettempdir(),  # nothing is written there: there are no tables
+        autodiscover=False,
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        broker_commit_interval=settings.commit_interval_ms / 1000,
+        broker_session_timeout=settings.session_timeout_ms / 1000,
+        broker_heartbeat_interval=settings.session_timeout_ms / 4000,
+        broker_max_poll_records=_POLL_MAX_RECORDS,
+        stream_buffer_maxsize=_STREAM_BUFFER,
+        stream_wait_empty=False,
+        worker_redirect_stdouts=False,
+    )
+    app.transport = transport = _Transport(app.conf.broker_consumer, app)
+    transport.fetch_wait_ms = settings.fetch_wait_ms
+    return app
+
+
+def _delivery(event: faust.EventT[bytes]) -> Delivery:
+    message = event.message
+    # Typed as always there; a producer may have set none.
+    seconds = cast(float | None, message.timestamp)
+    return Delivery(
+        key=message.key,
+        value=message.value,
+        headers=cast(Sequence[tuple[str, bytes]], message.headers or ()),
+        partition=message.partition,
+        offset=message.offset,
+        record_time=-1 if seconds is None else round(seconds * 1000),
+        ack=event.ack,
+    )
+
+
+def _lanes(partitions: set[TP], names: Topics, epoch: str) -> list[str]:
+    return [Position(epoch, tp.partition, 0).lane for tp in sorted(partitions) if tp.topic == names.clickstream]
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)

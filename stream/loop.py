@@ -1,0 +1,88 @@
+"""The hot loop: take what is queued, mark, fold, acknowledge; ranking follows behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from schemas.topics import Topics
+from serving.state.sessions import Folded, SessionStore
+from stream import dead
+from stream.intake import Delivery, Intake, Letter, read_batch
+from stream.metrics import Metrics
+from stream.outbox import Sends
+from stream.patience import Patience
+from stream.ranking import Ranking
+
+
+class Loop:
+    """One a worker. Nothing in it waits for a batch to fill, and nothing waits for the ranker."""
+
+    def __init__(
+        self,
+        queue: asyncio.Queue[Delivery],
+        store: SessionStore,
+        ranking: Ranking,
+        producer: Sends,
+        patience: Patience,
+        names: Topics,
+        epoch: str,
+        metrics: Metrics,
+        batch_max: int,
+    ) -> None:
+        self._queue = queue
+        self._store = store
+        self._ranking = ranking
+        self._producer = producer
+        self._patience = patience
+        self._names = names
+        self._epoch = epoch
+        self._metrics = metrics
+        self._batch_max = batch_max
+
+    async def run(self) -> None:
+        """Until cancelled, or until Redis or Kafka have been away for longer than the budget.
+
+        1. The sessions are marked as pending: a crash from here on leaves them to be ranked.
+        2. One guarded, atomic fold a session. What is delivered again changes nothing.
+        3. Letters to the dead: what cannot be folded is in Kafka's hands before it leaves ours.
+        4. Only now are the events acknowledged, in the order of their offsets: an offset that is committed
+           names a state that Redis has confirmed. Faust commits the highest acknowledged offset and steps
+           over gaps, so one event acknowledged early would be an event lost.
+        5. Ranking takes over, and the next batch is folded while it works.
+        """
+        while True:
+            batch = await self._take()
+            intake = read_batch(batch, self._epoch)
+            async with self._ranking.turn:
+                await self._ranking.expect(intake.works)  # 1
+                folded = await self._fold(intake)  # 2
+                await self._bury(intake.letters)  # 3
+                for delivery in batch:  # 4
+                    delivery.ack()
+                await self._ranking.offer(folded)  # 5
+            self._count(len(batch), folded, intake)
+
+    async def _take(self) -> list[Delivery]:
+        """What came in while the last batch was in flight; at least one."""
+        batch = [await self._queue.get()]
+        while len(batch) < self._batch_max and not self._queue.empty():
+            batch.append(self._queue.get_nowait())
+        return batch
+
+    async def _fold(self, intake: Intake) -> list[Folded]:
+        with self._metrics.fold_seconds.time():
+            return await self._patience.run("folding", lambda: self._store.fold(intake.works))
+
+    async def _bury(self, letters: Sequence[Letter]) -> None:
+        if letters:
+            records = dead.letters(letters, self._names)
+            await self._patience.run("sending dead letters", lambda: self._producer.send(records))
+
+    def _count(self, events: int, folded: Sequence[Folded], intake: Intake) -> None:
+        self._metrics.batch.observe(events)
+        for entry in folded:
+            for outcome in entry.outcomes:
+                self._metrics.events.labels(outcome.name.lower()).inc()
+        for letter in intake.letters:
+            self._metrics.dead.labels(letter.reason).inc()

@@ -1,0 +1,116 @@
+"""Which sessions wait for a ranking, since when, and in which state: the worker's own view.
+
+Redis holds the same as marks on a set per lane, for whoever comes after us. A session stays while an
+event of its is being folded, a state of its waits or is being ranked, or a list of its is being sent;
+it leaves when none of that is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serving.state.sessions import Folded, Mark
+
+
+@dataclass(slots=True)
+class _Entry:
+    mark: Mark
+    folding: bool = False
+    ready: Folded | None = None
+    ranking: bool = False
+    sending: int = 0
+
+    @property
+    def idle(self) -> bool:
+        return not (self.folding or self.ready or self.ranking or self.sending)
+
+
+class Pending:
+    """Pure bookkeeping: no I/O, no clock of its own."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, _Entry] = {}
+        self._queue: dict[str, None] = {}
+        self._last_mark = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def is_ready(self) -> bool:
+        return bool(self._queue)
+
+    def expect(self, session_id: str, lane: str, now: int) -> Mark | None:
+        """An event is about to be folded; the mark to make first, unless the session bears one already."""
+        entry = self._entries.get(session_id)
+        new = entry is None
+        if entry is None:
+            # No two marks are equal: settling one that was just replaced must not take its successor off.
+            self._last_mark = max(now, self._last_mark + 1)
+            entry = self._entries[session_id] = _Entry(Mark(lane, session_id, self._last_mark))
+        entry.folding = True
+        return entry.mark if new else None
+
+    def offer(self, folded: Folded) -> None:
+        """The event is folded, and the state it left wants a ranking."""
+        entry = self._entries.get(folded.session_id)
+        if entry is None:  # its lane was released meanwhile
+            return
+        entry.folding, entry.ready = False, folded
+        if not entry.ranking:
+            self._queue.setdefault(folded.session_id)
+
+    def dismiss(self, session_id: str, *, sending: bool = False) -> Mark | None:
+        """The event is folded and nothing is to be ranked for it; at most, word of that is on its way out."""
+        entry = self._entries.get(session_id)
+        if entry is not None:
+            entry.folding = False
+            entry.sending += sending
+        return self._leave(session_id)
+
+    def take(self, at_most: int) -> list[Folded]:
+        """The states that have waited longest, one a session, to be ranked."""
+        taken: list[Folded] = []
+        for session_id in list(self._queue)[:at_most]:
+            del self._queue[session_id]
+            entry = self._entries[session_id]
+            if entry.ready is not None:
+                taken.append(entry.ready)
+                entry.ready, entry.ranking = None, True
+        return taken
+
+    def ranked(self, session_id: str, *, sending: bool) -> Mark | None:
+        """The list is stored and now on its way out, or was refused and goes nowhere."""
+        entry = self._entries.get(session_id)
+        if entry is None:
+            return None
+        entry.ranking = False
+        entry.sending += sending
+        if entry.ready is not None:
+            self._queue.setdefault(session_id)
+        return self._leave(session_id)
+
+    def sent(self, session_id: str) -> Mark | None:
+        """One list that was on its way has arrived, or a newer one took its place."""
+        entry = self._entries.get(session_id)
+        if entry is None:
+            return None
+        entry.sending = max(0, entry.sending - 1)
+        return self._leave(session_id)
+
+    def abandon(self, session_id: str) -> None:
+        """A list had to make room. The mark stays in Redis, so whoever owns the lane next makes it good."""
+        self.sent(session_id)
+
+    def release(self, lane: str) -> None:
+        """The lane has another owner now, who finds its marks in Redis."""
+        for session_id in [name for name, entry in self._entries.items() if entry.mark.lane == lane]:
+            del self._entries[session_id]
+            self._queue.pop(session_id, None)
+
+    def _leave(self, session_id: str) -> Mark | None:
+        """The mark to settle if nothing of the session is left to do."""
+        entry = self._entries.get(session_id)
+        if entry is None or not entry.idle:
+            return None
+        return self._entries.pop(session_id).mark

@@ -1,0 +1,166 @@
+"""From folded sessions to lists in Redis and on the topic, behind the fold and never in its way.
+
+A list is a derivation: it may be made again, the latest wins. What must not happen is that a session
+stays at version N without the list for N, so a session leaves the pending set only when its list is out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from schemas.recommendation import revised
+from schemas.session import Outcome, Session
+from serving.ranking.ranker import Ranked
+from serving.state.producer import Outgoing
+from serving.state.sessions import Draft, Folded, Mark, SessionStore, Stored, Work
+from stream.drafting import Surroundings, draft
+from stream.metrics import Metrics
+from stream.outbox import Outbox, Parcel
+from stream.patience import Patience
+from stream.pending import Pending
+
+
+class Ranks(Protocol):
+    """What this file needs of serving.ranking's Ranker."""
+
+    def rank(self, sessions: Sequence[Session], now: int) -> list[Ranked]: ...
+
+
+class Ranking:
+    """Marked before the fold, ranked after it, settled when the list is out."""
+
+    def __init__(
+        self,
+        store: SessionStore,
+        ranker: Ranks,
+        outbox: Outbox,
+        patience: Patience,
+        around: Surroundings,
+        metrics: Metrics,
+        batch_max: int,
+    ) -> None:
+        self._store = store
+        self._ranker = ranker
+        self._outbox = outbox
+        self._patience = patience
+        self._around = around
+        self._metrics = metrics
+        self._batch_max = batch_max
+        self._pending = Pending()
+        self._wake = asyncio.Event()
+        #: Held from the first mark of a batch to its last offer, so that lanes change hands only in between.
+        self.turn = asyncio.Lock()
+        # One thread: the ranker's compute stays off the event loop, and no two batches compete for a core.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rank")
+
+    async def expect(self, works: Sequence[Work]) -> None:
+        """Before the fold: whoever finds these marks after a crash ranks these sessions. A spurious one is harmless."""
+        now = self._around.now()
+        await self._mark(self._pending.expect(work.session_id, work.records[0].position.lane, now) for work in works)
+
+    async def offer(self, folded: Sequence[Folded]) -> None:
+        """After the fold: what changed is ranked, what was erased is taken back, the rest is done with."""
+        settled = [self._offer(entry) for entry in folded]
+        self._metrics.pending.set(len(self._pending))
+        if self._pending.is_ready:
+            self._wake.set()
+        await self._settle(settled)
+
+    def _offer(self, entry: Folded) -> Mark | None:
+        if entry.needs_ranking:
+            self._pending.offer(entry)
+            return None
+        # A session adopted without facts was erased, or ran out, before its last owner could say so.
+        adopted = not entry.outcomes
+        if entry.facts or not (adopted or Outcome.ERASED in entry.outcomes):
+            return self._pending.dismiss(entry.session_id)
+        mark = self._pending.dismiss(entry.session_id, sending=True)
+        self._post(Parcel(entry.session_id, self._addressed(entry.session_id, None)))
+        return mark
+
+    async def adopt(self, lane: str) -> None:
+        """The lane is ours now: what its last owner left is ranked first, under marks that it cannot settle."""
+        async with self.turn:
+            left = await self._patience.run("reading the pending set", lambda: self._store.pending(lane))
+            now = max([self._around.now(), *(mark.since + 1 for mark in left)])
+            await self._mark(self._pending.expect(mark.session_id, lane, now) for mark in left)
+            works = [Work(mark.session_id, []) for mark in left]
+            await self.offer(await self._patience.run("reading pending sessions", lambda: self._store.fold(works)))
+
+    async def release(self, lane: str) -> None:
+        """Another owns the lane now, and finds our marks."""
+        async with self.turn:
+            self._pending.release(lane)
+
+    async def run(self) -> None:
+        """Ranks what waits, oldest first, until cancelled."""
+        while True:
+            await self._wake.wait()
+            taken = self._pending.take(self._batch_max)
+            if not self._pending.is_ready:
+                self._wake.clear()
+            if taken:
+                await self._rank(taken)
+
+    async def _rank(self, taken: Sequence[Folded]) -> None:
+        with self._metrics.rank_seconds.time():
+            drafts = await asyncio.get_running_loop().run_in_executor(self._thread, self._drafts, taken)
+        stored = await self._patience.run("storing recommendations", lambda: self._store.store(drafts))
+        settled = [self._dispatch(one, answer) for one, answer in zip(drafts, stored, strict=True)]
+        if self._pending.is_ready:
+            self._wake.set()
+        await self._settle(settled)
+
+    def _drafts(self, taken: Sequence[Folded]) -> list[Draft]:
+        sessions = [entry.session() for entry in taken]
+        ranked = self._ranker.rank(sessions, self._around.now())
+        return [
+            draft(entry.session_id, session, session.trigger, answer, self._around)
+            for entry, session, answer in zip(taken, sessions, ranked, strict=True)
+            if session.trigger is not None  # version > 0, so there is one
+        ]
+
+    def _dispatch(self, one: Draft, stored: Stored) -> Mark | None:
+        if stored.revision is None:
+            self._metrics.lists.labels(stored.refused).inc()
+            return self._pending.ranked(one.session_id, sending=False)
+        self._metrics.lists.labels("stored").inc()
+        mark = self._pending.ranked(one.session_id, sending=True)
+        record = self._addressed(one.session_id, revised(one.head, stored.revision))
+        self._post(Parcel(one.session_id, record, one.clicked_at))
+        return mark
+
+    def _addressed(self, session_id: str, body: bytes | None) -> Outgoing:
+        return Outgoing(self._around.recommendations, session_id.encode(), body)
+
+    def _post(self, parcel: Parcel) -> None:
+        replaced, dropped = self._outbox.put(parcel)
+        if replaced is not None:
+            self.replaced(replaced)
+        if dropped is not None:
+            self._metrics.lists.labels("dropped").inc()
+            self._pending.abandon(dropped.session_id)
+
+    def replaced(self, parcel: Parcel) -> None:
+        """A newer list of the session took this one's place, so nothing can be settled yet."""
+        self._metrics.lists.labels("replaced").inc()
+        self._pending.sent(parcel.session_id)
+
+    async def sent(self, parcels: Sequence[Parcel]) -> None:
+        """Kafka has these."""
+        self._metrics.lists.labels("published").inc(len(parcels))
+        await self._settle([self._pending.sent(parcel.session_id) for parcel in parcels])
+        self._metrics.pending.set(len(self._pending))
+
+    async def _mark(self, marks: Iterable[Mark | None]) -> None:
+        new = [mark for mark in marks if mark is not None]
+        if new:
+            await self._patience.run("marking sessions as pending", lambda: self._store.mark(new))
+
+    async def _settle(self, marks: Iterable[Mark | None]) -> None:
+        done = [mark for mark in marks if mark is not None]
+        if done:
+            await self._patience.run("settling pending sessions", lambda: self._store.settle(done))

@@ -1,0 +1,1 @@
+"""Figures, with the conditions they were measured under. `make bench` prints them; nothing here asserts a time."""

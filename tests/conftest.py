@@ -1,0 +1,135 @@
+"""Services shared by a whole run, names that belong to one test alone."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from nextclick import ping
+from nextclick.sandbox import Sandbox
+from nextclick.servers import Guardian
+from schemas.errors import ServiceError
+from schemas.settings import Settings
+from tests.kit import rungs
+from tests.kit.redis_cluster import RedisCluster
+from tests.kit.redis_server import RedisServer
+from tests.kit.rungs import Kafka
+
+_KAFKA = pytest.StashKey[Kafka]()
+
+
+#: kafka-python leaves the socket of a refused connection to the garbage collector.
+_LEAKED = r"ignore:unclosed <socket\.socket fd=\d+, family=2, type=1, proto=6, laddr=\('0\.0\.0\.0':ResourceWarning"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("filterwarnings", _LEAKED)
+    config.addinivalue_line("markers", "needs(ability, ...): what the Kafka under this test must be able to do")
+
+
+@pytest.fixture(autouse=True)
+def _needs(request: pytest.FixtureRequest) -> None:
+    marker = request.node.get_closest_marker("needs")
+    if marker is not None:
+        broker: Kafka = request.getfixturevalue("kafka")
+        broker.require(*marker.args)
+
+
+@pytest.fixture(scope="session")
+def guardian() -> Iterator[Guardian]:
+    """Whatever is started under it ends with this run, even with a killed one."""
+    with Guardian() as guardian:
+        yield guardian
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def kafka(request: pytest.FixtureRequest) -> Kafka:
+    """The realest Kafka that this machine has; the last line of the run says which."""
+    broker = rungs.given_kafka() or _own_kafka(request)
+    request.config.stash[_KAFKA] = broker
+    return broker
+
+
+def _own_kafka(request: pytest.FixtureRequest) -> Kafka:
+    try:
+        return rungs.real_kafka(request.getfixturevalue("guardian"), "kafka")
+    except ServiceError as error:
+        if rungs.in_ci():
+            pytest.fail(f"needs a real Kafka: {error}")
+    return rungs.embedded_kafka(request.getfixturevalue("sandbox"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    broker = config.stash.get(_KAFKA, None)
+    if broker is not None:
+        terminalreporter.write_line(f"Kafka under these tests: {broker.rung}, {broker.servers}")
+
+
+@pytest.fixture(scope="session")
+def owned_redis(guardian: Guardian) -> RedisServer:
+    """A redis-server that the tests share; a test that kills one starts its own."""
+    rungs.demand("redis-server")
+    return RedisServer(guardian, "redis")
+
+
+@pytest.fixture(scope="session")
+def redis_server(request: pytest.FixtureRequest) -> str:
+    """The address of a real Redis. It is shared: a test keeps to session ids of its own and flushes nothing."""
+    given = os.environ.get("NEXTCLICK_TEST_REDIS")
+    if given:
+        return given
+    owned: RedisServer = request.getfixturevalue("owned_redis")
+    return owned.url
+
+
+@pytest.fixture(scope="session")
+def redis_embedded(sandbox: Sandbox) -> str:
+    return sandbox.redis
+
+
+@pytest.fixture(scope="session")
+def cluster(guardian: Guardian) -> RedisCluster:
+    rungs.demand("redis-server", "redis-cli")
+    return RedisCluster(guardian)
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(cluster: RedisCluster) -> str:
+    return cluster.url
+
+
+@pytest.fixture
+def redis_url(request: pytest.FixtureRequest) -> str:
+    """The real Redis; `parametrize("redis_url", ["server", "embedded", "cluster"], indirect=True)` for all."""
+    url: str = request.getfixturevalue(f"redis_{getattr(request, 'param', 'server')}")
+    return url
+
+
+@pytest.fixture
+def fresh_redis(owned_redis: RedisServer) -> str:
+    """A Redis with nothing in it, for what a test of its own keys cannot show. Never one that was given."""
+    ping.redis(owned_redis.port, "FLUSHALL")
+    return owned_redis.url
+
+
+@pytest.fixture
+def settings(kafka: Kafka, redis_url: str) -> Settings:
+    """Settings of an installation that no other test shares: its topics, its group."""
+    unique = secrets.token_hex(4)
+    environment = {
+        "NEXTCLICK_KAFKA": kafka.servers,
+        "NEXTCLICK_REDIS": redis_url,
+        "NEXTCLICK_TOPIC_PREFIX": f"t{unique}.",
+        "NEXTCLICK_GROUP": f"g{unique}",
+        "NEXTCLICK_PARTITIONS": "4",
+    }
+    return Settings.read(environment, {})

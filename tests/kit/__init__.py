@@ -1,0 +1,1 @@
+"""Real services for the tests: Kafka, Redis and a Redis Cluster, started once a run, owned by the guardian."""

@@ -1,0 +1,93 @@
+"""Producing to and reading whole topics, as a test's own storefront and its own oracle do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from schemas import facts
+from schemas.click import Click, encode, read
+from schemas.errors import DataError
+from schemas.session import Position, Record, State, fold
+
+_WAIT_S: Final = 30.0
+_POLL_MS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """One record as the broker holds it."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    partition: int
+    offset: int
+    timestamp: int
+
+
+def produce(
+    servers: str, topic: str, records: Iterable[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]]
+) -> list[Position]:
+    """Where each record came to lie, by Kafka's own partitioner; the epoch is left empty."""
+    producer = KafkaProducer(bootstrap_servers=servers, acks="all", max_request_size=2**21)
+    try:
+        futures = [producer.send(topic, key=key, value=value, headers=list(headers)) for key, value, headers in records]
+        producer.flush(_WAIT_S)
+        answers = [future.get(_WAIT_S) for future in futures]
+    finally:
+        producer.close(_WAIT_S)
+    return [Position("", answer.partition, answer.offset) for answer in answers]
+
+
+def produce_clicks(servers: str, topic: str, clicks: Iterable[Click]) -> list[Position]:
+    return produce(servers, topic, [(click.session_id.encode(), encode(click), ()) for click in clicks])
+
+
+def read_all(servers: str, topic: str) -> list[Raw]:
+    """Everything on a topic up to its present end, in the order of its partitions."""
+    consumer = KafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, auto_offset_reset="earliest",
+                             group_id=None)  # fmt: skip
+    try:
+        lanes = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+        consumer.assign(lanes)
+        ends = consumer.end_offsets(lanes)
+        consumer.seek_to_beginning(*lanes)
+        found: list[Raw] = []
+        deadline = time.monotonic() + _WAIT_S
+        while any(consumer.position(lane) < end for lane, end in ends.items()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{topic} was not read to its end within {_WAIT_S:g} s")
+            for records in consumer.poll(timeout_ms=_POLL_MS).values():
+                found += [
+                    Raw(each.key, each.value, tuple(each.headers), each.partition, each.offset, each.timestamp)
+                    for each in records
+                ]
+    finally:
+        consumer.close()
+    return sorted(found, key=lambda raw: (raw.partition, raw.offset))
+
+
+def oracle(raws: Sequence[Raw], epoch: str) -> dict[str, dict[bytes, bytes]]:
+    """What the sessions must be: the topic as the broker holds it, folded by one thread of Python."""
+    states: dict[str, State] = {}
+    for raw in raws:
+        try:
+            event = read(raw.key, raw.value, raw.headers)
+        except DataError:
+            continue
+        record = Record(event, raw.timestamp, Position(epoch, raw.partition, raw.offset))
+        states[event.session_id], _ = fold(states.get(event.session_id, State()), record)
+    return {name: facts.encode(state.session) if state.session else {} for name, state in states.items()}
+
+
+def eventually(holds: Callable[[], bool], what: str, timeout_s: float = _WAIT_S, every_s: float = 0.1) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s:g} s: {what}")
+        time.sleep(every_s)

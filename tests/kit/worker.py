@@ -1,0 +1,60 @@
+"""`nextclick stream` as a process of its own, which a test may end in any way."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from nextclick.servers import Guardian, Server
+from schemas.settings import ENVIRONMENT_PREFIX, RedisUrl, Settings
+
+BUNDLE: Final = Path(__file__).parents[2] / "nextclick" / "sample" / "bundle"
+_ROOT: Final = Path(__file__).parents[2]
+_ASSIGNED_S: Final = 40.0
+_STOP_S: Final = 15.0
+_numbers = count(1)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables that give a process these settings."""
+    defaults = Settings()
+    shown: dict[str, str] = {}
+    for name in Settings.__slots__:
+        value = getattr(settings, name)
+        if value != getattr(defaults, name):
+            revealed = value.reveal() if isinstance(value, RedisUrl) else str(value)
+            shown[ENVIRONMENT_PREFIX + name.upper()] = revealed
+    return shown
+
+
+class Worker:
+    """Starting once constructed; `await_assigned` returns when it consumes."""
+
+    def __init__(self, guardian: Guardian, settings: Settings) -> None:
+        quick = replace(settings, bundle=str(BUNDLE), session_timeout_ms=6_000)
+        variables = environment(quick) | {"PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1"}
+        command = [sys.executable, "-m", "nextclick", "stream"]
+        self._server: Server = guardian.start(f"worker-{next(_numbers)}", command, variables)
+        self._log = guardian.directory / f"{self._server.name}.log"
+
+    def await_assigned(self) -> None:
+        self._server.await_ready(lambda: "assigned: [" in self.said(), _ASSIGNED_S)
+
+    def said(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def kill(self) -> None:
+        self._server.kill()
+
+    def stop(self) -> int | None:
+        """The exit code after SIGTERM."""
+        self._server.end(signal.SIGTERM, _STOP_S)
+        return self._server.exit_code()
+
+    def await_end(self, timeout_s: float) -> int | None:
+        self._server.end(0, timeout_s)
+        return self._server.exit_code()

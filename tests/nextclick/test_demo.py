@@ -1,0 +1,86 @@
+"""`nextclick demo`: real shoppers, a real worker, and nothing left behind."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nextclick.sample import BUNDLE
+from tests.kit.command import nextclick, started
+
+_END_S = 30.0
+
+
+@pytest.mark.slow
+def test_a_demo_that_only_looks_gets_recommendations_for_real_clicks() -> None:
+    done = nextclick("demo", "--once")
+
+    assert done.returncode == 0, done.stderr
+    assert "the first recommendation came after" in done.stderr
+    summary = done.stdout.splitlines()[-1]
+    found = re.match(
+        r"(\d+) clicks of real shoppers in .* s, (\d+) answered; .* (\d+) lists, 0 of them faulty", summary
+    )
+    assert found, summary
+    clicks, answered, lists = map(int, found.groups())
+    assert clicks >= answered > 0
+    assert lists > 0
+
+
+@pytest.mark.slow
+def test_a_demo_whose_worker_refuses_its_bundle_ends_with_70_and_the_reason(tmp_path: Path) -> None:
+    # given
+    broken = tmp_path / "bundle"
+    shutil.copytree(BUNDLE, broken)
+    (broken / "items.json").write_bytes(b"[]")
+
+    # when
+    done = nextclick("demo", "--once", "--bundle", broken)
+
+    # then
+    assert done.returncode == 70
+    assert "the worker ended with code 65" in done.stderr
+    assert "items.json" in done.stderr
+
+
+@pytest.fixture
+def running() -> Iterator[subprocess.Popen[str]]:
+    """A demo whose worker answers."""
+    process = started("demo")
+    assert process.stderr
+    said: list[str] = []
+    while "first recommendation" not in "".join(said[-1:]):
+        said.append(process.stderr.readline())
+        if not said[-1]:
+            pytest.fail(f"the demo ended with {process.wait(_END_S)}: {''.join(said)}")
+    yield process
+    process.kill()
+    process.communicate(timeout=_END_S)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_a_demo_leaves_no_process_however_it_ends(
+    running: subprocess.Popen[str], number: signal.Signals, code: int
+) -> None:
+    # given
+    family = psutil.Process(running.pid).children(recursive=True)
+    assert any("stream" in process.cmdline() for process in family)
+
+    # when
+    running.send_signal(number)
+
+    # then
+    running.communicate(timeout=_END_S)
+    assert running.returncode == code
+    _, alive = psutil.wait_procs(family, timeout=_END_S)
+    assert alive == []

@@ -1,0 +1,3 @@
+"""Sources, pool, ranker."""
+
+from __future__ import annotations

@@ -1,0 +1,84 @@
+"""Laws of the settings."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+from schemas import settings as settings_module
+from schemas.errors import SettingsError
+from schemas.settings import RedisUrl, Settings
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_default() -> None:
+    read = Settings.read({"NEXTCLICK_GROUP": "from-environment"}, {"group": "from-file", "partitions": 3})
+
+    assert read.group == "from-environment"
+    assert read.partitions == 3
+    assert read.queue_max == Settings().queue_max
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("NEXTCLICK_KAFKA", "no-port", "host:port"),
+        ("NEXTCLICK_KAFKA", "", "host:port"),
+        ("NEXTCLICK_REDIS", "http://localhost", "redis://"),
+        ("NEXTCLICK_REDIS", "redis://host:notaport", "redis://"),
+        ("NEXTCLICK_TOPIC_PREFIX", "a b", "letters"),
+        ("NEXTCLICK_TOPIC_EPOCH", "xyz", "8 hexadecimal"),
+        ("NEXTCLICK_PARTITIONS", "0", "1 to 1024"),
+        ("NEXTCLICK_PARTITIONS", "many", "1 to 1024"),
+        ("NEXTCLICK_RETRY_BUDGET_S", "60", "1 to 55"),
+        ("NEXTCLICK_LOG_LEVEL", "loud", "debug, info, warning, error"),
+        ("NEXTCLICK_GROUP", "line\nbreak", "letters"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed(name: str, value: str, allowed: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.read({name: value}, {})
+
+    said = str(refused.value)
+    assert name in said
+    assert repr(value) in said
+    assert allowed in said
+
+
+def test_a_setting_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(SettingsError, match="NEXTCLICK_KAFAK"):
+        Settings.read({"NEXTCLICK_KAFAK": "x:1"}, {})
+    with pytest.raises(SettingsError, match="kafak"):
+        Settings.read({}, {"kafak": "x:1"})
+
+
+def test_what_belongs_to_others_is_left_alone() -> None:
+    assert Settings.read({"PATH": "/bin", "NEXTCLICK_TEST_KAFKA": "x:1"}, {}) == Settings()
+
+
+def test_a_password_is_never_shown() -> None:
+    read = Settings.read({"NEXTCLICK_REDIS": "rediss://user:hunter2@host:6380/1"}, {})
+
+    assert read.redis.reveal() == "rediss://user:hunter2@host:6380/1"
+    for text in (str(read.redis), repr(read.redis), repr(read), str(read.shown()), f"{read.redis}"):
+        assert "hunter2" not in text
+    with pytest.raises(SettingsError) as refused:
+        Settings.read({"NEXTCLICK_REDIS": "redis://user:hunter2@host:port"}, {})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_cluster_address_says_so() -> None:
+    assert RedisUrl("redis+cluster://host:1").is_cluster
+    assert not RedisUrl("redis://host:1").is_cluster
+
+
+def test_settings_do_not_change_once_read() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings().group = "other"  # type: ignore[misc]
+
+
+def test_the_documented_settings_are_the_ones_in_force() -> None:
+    documented = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+    assert documented.read_text("utf-8") == settings_module.reference(), "run `make docs`"

@@ -1,0 +1,55 @@
+"""Laws of reading a batch, and of the letters for what cannot be read."""
+
+from __future__ import annotations
+
+from schemas.topics import DEAD_OFFSET, DEAD_PARTITION, DEAD_REASON, DEAD_TIME, DEAD_TOPIC, Topics
+from stream import dead
+from stream.intake import Delivery, read_batch
+
+NAMES = Topics.named("shop.")
+
+
+def delivery(offset: int, session: str = "s1", value: bytes | None = None, key: bytes | None = None,
+             record_time: int = 5) -> Delivery:  # fmt: skip
+    good = b'{"event_id":"e%d","session_id":"%s","item_id":"i","type":"view","ts":5}' % (offset, session.encode())
+    return Delivery(key or session.encode(), good if value is None else value, (("trace", b"t"),), 3, offset,
+                    record_time, lambda: None)  # fmt: skip
+
+
+def test_a_batch_is_read_by_session_in_the_order_of_offsets() -> None:
+    intake = read_batch([delivery(1, "a"), delivery(2, "b"), delivery(3, "a")], "0badcafe")
+
+    read = {work.session_id: [record.position.offset for record in work.records] for work in intake.works}
+    assert read == {"a": [1, 3], "b": [2]}
+    assert intake.letters == []
+
+
+def test_one_bad_record_harms_none_of_its_neighbours() -> None:
+    bad = [delivery(2, value=b"{"), delivery(3, key=b"other"), delivery(4, record_time=-1)]
+
+    intake = read_batch([delivery(1), *bad, delivery(5)], "0badcafe")
+
+    assert [record.position.offset for record in intake.works[0].records] == [1, 5]
+    assert [letter.reason for letter in intake.letters] == ["not_json", "key", "no_time"]
+
+
+def test_a_dead_letter_carries_the_original_and_where_it_lay() -> None:
+    intake = read_batch([delivery(7, value=b"\xff\x00garbage")], "0badcafe")
+
+    (record,) = dead.letters(intake.letters, NAMES)
+
+    headers = dict(record.headers)
+    assert (record.topic, record.key, record.value) == ("shop.clickstream.dead", b"s1", b"\xff\x00garbage")
+    assert headers[DEAD_REASON].startswith(b"not_json: ")
+    assert (headers[DEAD_TOPIC], headers[DEAD_PARTITION], headers[DEAD_OFFSET], headers[DEAD_TIME]) == (
+        b"shop.clickstream", b"3", b"7", b"5",
+    )  # fmt: skip
+    assert headers["trace"] == b"t"
+
+
+def test_a_hostile_payload_fills_no_header() -> None:
+    intake = read_batch([delivery(7, value=b'{"session_id":"' + b"\xd0\xb6" * 20_000 + b'"}')], "0badcafe")
+
+    (record,) = dead.letters(intake.letters, NAMES)
+
+    assert all(len(value) < 1_000 for _, value in record.headers)

@@ -1,0 +1,293 @@
+"""Laws of the order in which the worker does things: the store in memory, Kafka a few lines, faults as data."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+
+from prometheus_client import CollectorRegistry
+
+from schemas import recommendation
+from schemas.click import Click, encode
+from schemas.errors import KafkaError, RedisError
+from schemas.recommendation import Item, Model, Reason
+from schemas.session import IDLE_MS, Position, Session
+from schemas.topics import OP_ERASE, OP_HEADER, Topics
+from schemas.wire import EpochMs
+from serving.ranking.ranker import Ranked
+from serving.state.memory import MemorySessionStore
+from serving.state.producer import Outgoing
+from serving.state.sessions import Draft, Folded, Mark, Stored, Work
+from stream.drafting import Surroundings
+from stream.intake import Delivery
+from stream.loop import Loop
+from stream.metrics import Metrics
+from stream.outbox import Outbox
+from stream.patience import Patience
+from stream.ranking import Ranking
+
+NAMES = Topics.named("")
+EPOCH = "0badcafe"
+NOW = 1_700_000_000_000
+
+
+class Diary:
+    """What happened, in order, and what is to fail how often."""
+
+    def __init__(self, **faults: int) -> None:
+        self.lines: list[str] = []
+        self.faults = faults
+
+    def note(self, what: str, error: Exception | None = None) -> None:
+        if error is not None and self.faults.get(what, 0) > 0:
+            self.faults[what] -= 1
+            raise error
+        self.lines.append(what)
+
+
+class Store(MemorySessionStore):
+    def __init__(self, diary: Diary) -> None:
+        super().__init__()
+        self.diary = diary
+
+    async def fold(self, works: Sequence[Work], idle_ms: int = IDLE_MS) -> list[Folded]:
+        self.diary.note("fold", RedisError("away"))
+        return await super().fold(works, idle_ms)
+
+    async def store(self, drafts: Sequence[Draft]) -> list[Stored]:
+        self.diary.note("store", RedisError("away"))
+        return await super().store(drafts)
+
+    async def mark(self, marks: Sequence[Mark]) -> None:
+        self.diary.note("mark", RedisError("away"))
+        await super().mark(marks)
+
+    async def settle(self, marks: Sequence[Mark]) -> None:
+        self.diary.note("settle", RedisError("away"))
+        await super().settle(marks)
+
+
+class Kafka:
+    """Takes what it is given, unless the diary says it is away."""
+
+    def __init__(self, diary: Diary) -> None:
+        self.diary = diary
+        self.taken: list[Outgoing] = []
+
+    async def send(self, records: Sequence[Outgoing]) -> None:
+        what = "bury" if records[0].topic == NAMES.dead else "publish"
+        self.diary.note(what, KafkaError("away"))
+        self.taken += records
+
+
+async def until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not done():  # noqa: ASYNC110 - what is waited for is the code under test, which sets no event
+            await asyncio.sleep(0.001)
+
+
+class Popular:
+    """A ranker that always says the same."""
+
+    def rank(self, sessions: Sequence[Session], now: int) -> list[Ranked]:
+        return [Ranked((Item("lamp", 1, 1.0, "popular", Reason("popular")),), 1) for _ in sessions]
+
+
+class Worker:
+    """The loop, the ranking and the outbox as the app wires them, without Faust."""
+
+    def __init__(self, diary: Diary, store: Store | None = None) -> None:
+        self.diary = diary
+        self.store = store or Store(diary)
+        self.kafka = Kafka(diary)
+        self.queue: asyncio.Queue[Delivery] = asyncio.Queue()
+        metrics, patience = Metrics(CollectorRegistry()), Patience(45, lambda: 0.0, asyncio.sleep)
+        ids = count(1)
+        around = Surroundings(
+            NAMES.clickstream, NAMES.recommendations, Model("m", "c"), lambda: NOW, lambda: f"r{next(ids)}"
+        )
+        self.outbox = Outbox(self.kafka, lambda: NOW, metrics)
+        self.ranking = Ranking(self.store, Popular(), self.outbox, patience, around, metrics, 32)
+        self.loop = Loop(self.queue, self.store, self.ranking, self.kafka, patience, NAMES, EPOCH, metrics, 256)
+        self._offset = count()
+
+    def deliver(self, value: bytes | None, key: bytes = b"s1", headers: Sequence[tuple[str, bytes]] = ()) -> None:
+        offset = next(self._offset)
+        self.queue.put_nowait(Delivery(key, value, headers, 0, offset, NOW, lambda: self.diary.note(f"ack {offset}")))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        parts = (self.loop.run(), self.ranking.run(), self.outbox.run(self.ranking.sent, self.ranking.replaced))
+        tasks = [asyncio.create_task(part) for part in parts]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def run_until(self, done: Callable[[], bool]) -> None:
+        async with self.running():
+            await until(done)
+
+    async def fold_until(self, done: Callable[[], bool]) -> None:
+        """A worker that dies before it ranks."""
+        task = asyncio.create_task(self.loop.run())
+        await until(done)
+        task.cancel()
+
+    async def settled(self) -> bool:
+        return not await self.store.pending(f"{EPOCH}.0")
+
+
+def click(number: int, session: str = "s1") -> bytes:
+    return encode(
+        Click(event_id=f"e{number}", session_id=session, type="view", ts=EpochMs(NOW), item_id=f"item{number}")
+    )
+
+
+def play(diary: Diary, script: Callable[[Worker], Awaitable[None]]) -> Worker:
+    async def whole() -> Worker:
+        worker = Worker(diary)
+        await script(worker)
+        return worker
+
+    return asyncio.run(whole())
+
+
+def test_mark_fold_acknowledge_store_publish_settle_in_this_order() -> None:
+    diary = Diary()
+
+    async def script(worker: Worker) -> None:
+        worker.deliver(click(1))
+        await worker.run_until(lambda: "settle" in diary.lines)
+        assert await worker.settled()
+
+    play(diary, script)
+
+    assert diary.lines == ["mark", "fold", "ack 0", "store", "publish", "settle"]
+
+
+def test_a_fold_that_fails_is_tried_again_before_anything_is_acknowledged() -> None:
+    diary = Diary(fold=3, mark=1)
+
+    async def script(worker: Worker) -> None:
+        worker.deliver(click(1))
+        worker.deliver(click(2))
+        await worker.run_until(lambda: "settle" in diary.lines)
+
+    play(diary, script)
+
+    assert diary.lines[:4] == ["mark", "fold", "ack 0", "ack 1"]
+
+
+def test_what_waited_while_the_last_batch_was_in_flight_is_one_batch_and_one_list() -> None:
+    diary = Diary()
+
+    async def script(worker: Worker) -> None:
+        for number in range(100):
+            worker.deliver(click(number))
+        await worker.run_until(lambda: "settle" in diary.lines)
+
+    worker = play(diary, script)
+
+    assert diary.lines.count("fold") == 1
+    (published,) = worker.kafka.taken
+    assert recommendation.decode(published.value or b"").session_version == 100
+
+
+def test_a_letter_is_in_kafkas_hands_before_its_record_is_acknowledged() -> None:
+    diary = Diary(bury=2)
+
+    async def script(worker: Worker) -> None:
+        worker.deliver(b"garbage")
+        await worker.run_until(lambda: "ack 0" in diary.lines)
+
+    play(diary, script)
+
+    assert diary.lines == ["fold", "bury", "ack 0"]
+
+
+def test_an_absent_recommendations_topic_delays_neither_fold_nor_store() -> None:
+    diary = Diary(publish=1_000)
+
+    async def script(worker: Worker) -> None:
+        async with worker.running():
+            for number in range(3):
+                worker.deliver(click(number))
+                await until(lambda: diary.lines.count("store") == number + 1)  # noqa: B023 - awaited before it changes
+        assert not await worker.settled(), "the list is still owed"
+
+    worker = play(diary, script)
+
+    assert [line for line in diary.lines if line.startswith("ack")] == ["ack 0", "ack 1", "ack 2"]
+    assert worker.kafka.taken == []
+
+
+def test_a_list_that_waited_is_published_once_kafka_is_back_and_only_the_newest() -> None:
+    diary = Diary(publish=1)
+
+    async def script(worker: Worker) -> None:
+        async with worker.running():
+            worker.deliver(click(1))
+            await until(lambda: diary.faults["publish"] == 0)
+            worker.deliver(click(2))
+            await until(lambda: "settle" in diary.lines)
+        assert await worker.settled()
+
+    worker = play(diary, script)
+
+    versions = [recommendation.decode(each.value or b"").session_version for each in worker.kafka.taken]
+    assert versions == [2]
+
+
+def test_an_erased_session_is_taken_back_and_settled() -> None:
+    diary = Diary()
+
+    async def script(worker: Worker) -> None:
+        worker.deliver(click(1))
+        await worker.run_until(lambda: diary.lines.count("settle") == 1)
+        worker.deliver(None, headers=[(OP_HEADER, OP_ERASE)])
+        await worker.run_until(lambda: diary.lines.count("settle") == 2)
+        assert await worker.settled()
+
+    worker = play(diary, script)
+
+    assert [each.value is None for each in worker.kafka.taken] == [False, True]
+    assert worker.kafka.taken[-1].key == b"s1"
+
+
+def test_a_new_owner_of_a_lane_ranks_what_the_last_one_left() -> None:
+    """The worker before it died between fold and ranking."""
+    diary = Diary()
+
+    async def script(first: Worker) -> None:
+        first.deliver(click(1, "s1"))
+        first.deliver(click(2, "s2"), key=b"s2")
+        await first.fold_until(lambda: "ack 1" in diary.lines)
+        second = Worker(diary, first.store)
+
+        async with second.running():
+            await second.ranking.adopt(Position(EPOCH, 0, 0).lane)
+            await until(lambda: len(second.kafka.taken) == 2 and "settle" in diary.lines)
+        assert await second.settled()
+        assert {each.key for each in second.kafka.taken} == {b"s1", b"s2"}
+
+    play(diary, script)
+
+
+def test_an_event_delivered_again_whose_list_is_owed_is_ranked() -> None:
+    """Folded by a worker that died before it could rank; the record itself comes again."""
+    diary = Diary()
+
+    async def script(first: Worker) -> None:
+        first.deliver(click(1))
+        await first.fold_until(lambda: "ack 0" in diary.lines)
+        second = Worker(diary, first.store)
+        second.deliver(click(1))
+        await second.run_until(lambda: "settle" in diary.lines)
+        assert len(second.kafka.taken) == 1
+
+    play(diary, script)

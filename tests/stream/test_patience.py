@@ -1,0 +1,56 @@
+"""Laws of trying again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from schemas.errors import InvariantError, RedisError
+from stream.patience import Patience
+
+
+class Clock:
+    """Time passes only while one sleeps."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.pauses: list[float] = []
+
+    def read(self) -> float:
+        return self.now_s
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now_s += seconds
+
+
+def play(answers: Sequence[Exception | str], budget_s: float = 45) -> tuple[str, Clock]:
+    clock = Clock()
+    left = iter(answers)
+
+    async def action() -> str:
+        answer = next(left)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return asyncio.run(Patience(budget_s, clock.read, clock.sleep).run("folding", action)), clock
+
+
+def test_what_fails_for_want_of_a_service_is_tried_again() -> None:
+    answer, clock = play([RedisError("away")] * 7 + ["done"])
+
+    assert answer == "done"
+    assert clock.pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+
+
+def test_the_budget_is_kept() -> None:
+    with pytest.raises(RedisError, match="away"):
+        play([RedisError("away")] * 1_000, budget_s=10)
+
+
+def test_a_broken_promise_is_not_tried_again() -> None:
+    with pytest.raises(InvariantError):
+        play([InvariantError("a defect"), "done"])

@@ -1,0 +1,150 @@
+"""Laws of the pending set: no session at version N without the list for N."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from schemas import facts
+from schemas.session import Outcome, Session
+from serving.state.sessions import Folded, Mark
+from stream.pending import Pending
+
+LANE = "0badcafe.0"
+
+
+def folded(session_id: str, version: int) -> Folded:
+    return Folded(session_id, (Outcome.APPLIED,), facts.encode(Session(started=1, version=version)), None)
+
+
+def test_a_session_is_marked_once_however_many_events_come() -> None:
+    pending = Pending()
+
+    assert pending.expect("s", LANE, 5) == Mark(LANE, "s", 5)
+    assert pending.expect("s", LANE, 6) is None
+
+
+def test_no_two_marks_are_equal() -> None:
+    pending = Pending()
+    first = pending.expect("s", LANE, 5)
+    assert pending.dismiss("s") == first
+
+    again = pending.expect("s", LANE, 5)
+
+    assert again is not None
+    assert again != first
+
+
+def test_those_who_wait_longest_are_ranked_first() -> None:
+    pending = Pending()
+    for name in ("a", "b", "c"):
+        pending.expect(name, LANE, 1)
+        pending.offer(folded(name, 1))
+    pending.expect("a", LANE, 2)
+    pending.offer(folded("a", 2))
+
+    taken = pending.take(2)
+
+    assert [entry.session_id for entry in taken] == ["a", "b"]
+    assert facts.incarnation(taken[0].facts) == (1, 2), "several events of one session are ranked once"
+
+
+def test_an_event_that_comes_while_its_session_is_ranked_keeps_it_pending() -> None:
+    pending = Pending()
+    pending.expect("s", LANE, 1)
+    pending.offer(folded("s", 1))
+    pending.take(1)
+    pending.expect("s", LANE, 2)
+    assert pending.ranked("s", sending=True) is None
+    assert pending.sent("s") is None, "the event is still being folded"
+    pending.offer(folded("s", 2))
+
+    assert [facts.incarnation(entry.facts)[1] for entry in pending.take(9)] == [2]
+
+
+def test_a_lane_that_went_to_another_worker_is_forgotten() -> None:
+    pending = Pending()
+    pending.expect("ours", LANE, 1)
+    pending.expect("theirs", "0badcafe.1", 1)
+    pending.offer(folded("theirs", 1))
+
+    pending.release("0badcafe.1")
+
+    assert len(pending) == 1
+    assert pending.take(9) == []
+    assert pending.sent("theirs") is None
+
+
+class Shop(RuleBasedStateMachine):
+    """Events, rankings and deliveries in any order, against what a shopper may rely on."""
+
+    sessions = st.sampled_from(["a", "b", "c"])
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pending = Pending()
+        self.now = 0
+        self.marked: dict[str, Mark] = {}
+        self.version = dict.fromkeys("abc", 0)
+        self.out = dict.fromkeys("abc", 0)
+        self.in_ranking: dict[str, int] = {}
+        self.sending: list[tuple[str, int]] = []
+
+    def settle(self, mark: Mark | None) -> None:
+        if mark is not None and self.marked.get(mark.session_id) == mark:
+            del self.marked[mark.session_id]
+
+    @rule(session=sessions, changes=st.booleans())
+    def event(self, session: str, changes: bool) -> None:
+        mark = self.pending.expect(session, LANE, self.now)
+        if mark is not None:
+            self.marked[session] = mark
+        if changes:
+            self.version[session] += 1
+            self.pending.offer(folded(session, self.version[session]))
+        else:
+            self.settle(self.pending.dismiss(session))
+
+    @rule(count=st.integers(1, 3))
+    def begin_ranking(self, count: int) -> None:
+        for entry in self.pending.take(count):
+            assert entry.session_id not in self.in_ranking, "a session is ranked once at a time"
+            self.in_ranking[entry.session_id] = facts.incarnation(entry.facts)[1]
+
+    @precondition(lambda self: self.in_ranking)
+    @rule(data=st.data(), refused=st.booleans())
+    def end_ranking(self, data: st.DataObject, refused: bool) -> None:
+        session = data.draw(st.sampled_from(sorted(self.in_ranking)))
+        version = self.in_ranking.pop(session)
+        # The store refuses only what something newer has replaced, or what is gone.
+        refused = refused and version < self.version[session]
+        self.settle(self.pending.ranked(session, sending=not refused))
+        if not refused:
+            self.sending.append((session, version))
+
+    @precondition(lambda self: self.sending)
+    @rule(data=st.data())
+    def deliver(self, data: st.DataObject) -> None:
+        session, version = self.sending.pop(data.draw(st.integers(0, len(self.sending) - 1)))
+        self.out[session] = max(self.out[session], version)
+        self.settle(self.pending.sent(session))
+
+    @rule(by=st.integers(0, 2))
+    def time_passes(self, by: int) -> None:
+        self.now += by
+
+    @invariant()
+    def who_lacks_the_list_for_its_version_is_marked_for_whoever_comes_next(self) -> None:
+        for session, version in self.version.items():
+            assert self.out[session] == version or session in self.marked
+
+    @invariant()
+    def who_lacks_nothing_is_not_marked_for_ever(self) -> None:
+        busy = set(self.in_ranking) | {session for session, _ in self.sending}
+        for session in self.marked:
+            assert session in busy or self.out[session] < self.version[session]
+
+
+def test_no_order_of_things_loses_a_list() -> None:
+    run_state_machine_as_test(Shop, settings=settings(max_examples=200, stateful_step_count=40, deadline=None))

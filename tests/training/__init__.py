@@ -1,0 +1,3 @@
+"""Logs, catalogues, bundles made of them."""
+
+from __future__ import annotations

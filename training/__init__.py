@@ -1,0 +1,1 @@
+"""Event logs to verified bundles. Nothing here is imported in production."""
