@@ -70,7 +70,7 @@ def table(checks: list[Check]) -> Table:
 def _kafka(settings: Settings) -> Iterator[Check]:
     try:
         found = probe.kafka(settings, _TIMEOUT_S)
-        there = probe.found_topics(settings, _TIMEOUT_S)
+        there = topics.found(settings, _TIMEOUT_S)
     except KafkaError as error:
         yield _failed("kafka", error)
         yield Check("topics", "failed", "not looked at, since Kafka is away", "", error.exit_code)
@@ -83,7 +83,7 @@ def _kafka(settings: Settings) -> Iterator[Check]:
         yield _asked("topic epoch", lambda: topics.epoch(settings, clickstream, _TIMEOUT_S))
 
 
-def _topic(topic: probe.TopicFound) -> Check:
+def _topic(topic: topics.Found) -> Check:
     name = f"topic {topic.name}"
     if not topic.partitions:
         return Check(name, "failed", "is not there", "run `nextclick topics create`", KafkaError.exit_code)

@@ -19,6 +19,7 @@ from tests.kit.redis_server import RedisServer
 from tests.kit.rungs import Kafka
 
 _KAFKA = pytest.StashKey[Kafka]()
+_WHY_NO_REAL_KAFKA = pytest.StashKey[str]()
 
 
 #: kafka-python leaves the socket of a refused connection to the garbage collector.
@@ -65,6 +66,7 @@ def _own_kafka(request: pytest.FixtureRequest) -> Kafka:
     except ServiceError as error:
         if rungs.in_ci():
             pytest.fail(f"needs a real Kafka: {error}")
+        request.config.stash[_WHY_NO_REAL_KAFKA] = str(error)
     return rungs.embedded_kafka(request.getfixturevalue("sandbox"))
 
 
@@ -72,6 +74,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     broker = config.stash.get(_KAFKA, None)
     if broker is not None:
         terminalreporter.write_line(f"Kafka under these tests: {broker.rung}, {broker.servers}")
+    if why := config.stash.get(_WHY_NO_REAL_KAFKA, None):
+        terminalreporter.write_line(f"no real one, because {why}")
 
 
 @pytest.fixture(scope="session")

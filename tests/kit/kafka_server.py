@@ -51,7 +51,8 @@ class KafkaServer:
         self._guardian = guardian
         self._jars = jars
         self._name = name
-        self._cluster_id = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+        # Never with a dash in front, which StorageTool would take for an option.
+        self._cluster_id = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
         self._server: Server
         self.port = on_free_port(self._first_start)
 

@@ -1,0 +1,42 @@
+"""Questions to Kafka's controller, synchronous, on kafka-python: connect, ask, close."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import kafka.errors
+from kafka import KafkaAdminClient
+from kafka.net.compat import KafkaNetClient
+
+from schemas.errors import KafkaError
+from schemas.settings import Settings
+
+
+@contextmanager
+def asked(settings: Settings, timeout_s: float) -> Iterator[KafkaAdminClient]:
+    timeout_ms = int(timeout_s * 1000)
+    clients: list[KafkaNetClient] = []
+
+    def client(**config: Any) -> KafkaNetClient:
+        # Kept, because a KafkaAdminClient whose construction fails leaves its thread and sockets open; and
+        # told of the timeout, because a broker that accepts and says nothing would hold us for 10 s.
+        clients.append(KafkaNetClient(socket_connection_setup_timeout_ms=timeout_ms, **config))
+        return clients[-1]
+
+    try:
+        yield KafkaAdminClient(
+            bootstrap_servers=settings.kafka.split(","),
+            bootstrap_timeout_ms=timeout_ms,
+            request_timeout_ms=timeout_ms,
+            kafka_client=client,
+        )
+    except (kafka.errors.KafkaError, OSError) as error:
+        raise KafkaError(
+            f"Kafka at {settings.kafka} does not answer as it should within {timeout_s:g} s: {error}; "
+            "check that it runs and that NEXTCLICK_KAFKA names it"
+        ) from error
+    finally:
+        for each in clients:
+            each.close()
