@@ -13,10 +13,13 @@ from nextclick.sandbox import Sandbox
 from nextclick.servers import Guardian
 from schemas.errors import ServiceError
 from schemas.settings import Settings
+from schemas.topics import Topics
+from serving.state import topics
 from tests.kit import rungs
 from tests.kit.redis_cluster import RedisCluster
 from tests.kit.redis_server import RedisServer
 from tests.kit.rungs import Kafka
+from tests.kit.shop import Shop
 
 _KAFKA = pytest.StashKey[Kafka]()
 _WHY_NO_REAL_KAFKA = pytest.StashKey[str]()
@@ -137,3 +140,10 @@ def settings(kafka: Kafka, redis_url: str) -> Settings:
         "NEXTCLICK_PARTITIONS": "4",
     }
     return Settings.read(environment, {})
+
+
+@pytest.fixture
+def shop(guardian: Guardian, settings: Settings) -> Shop:
+    topics.create(settings, 30)
+    names = Topics.named(settings.topic_prefix)
+    return Shop(guardian, settings, names, topics.epoch(settings, names.clickstream, 10))

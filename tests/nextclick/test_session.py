@@ -1,0 +1,41 @@
+"""Laws of `nextclick session`, with a real worker behind it."""
+
+from __future__ import annotations
+
+import json
+
+from tests.kit import topic
+from tests.kit.command import nextclick
+from tests.kit.shop import Shop
+from tests.kit.worker import environment
+
+
+def test_a_session_can_be_looked_at_and_erased(shop: Shop) -> None:
+    worker, variables = shop.worker(), environment(shop.settings)
+    clicks = shop.clicks(3, sessions=1)
+    name = clicks[0].session_id
+    shop.send(clicks)
+    topic.eventually(lambda: shop.folded(clicks) == 3 and shop.stored(name) is not None, "the clicks are answered")
+
+    shown = nextclick("session", "show", name, environment=variables)
+    told = json.loads(nextclick("session", "show", name, "--json", environment=variables).stdout)
+
+    assert all(click.item_id and click.item_id in shown.stdout for click in clicks)
+    assert told["session"]["version"] == 3
+    assert [item["rank"] for item in told["recommendation"]["items"]] == list(range(1, 31))
+
+    asked = nextclick("session", "erase", name, environment=variables)
+    assert asked.returncode == 0
+    topic.eventually(lambda: shop.folded(clicks) == 0 and shop.stored(name) is None, "nothing is left")
+    gone = json.loads(nextclick("session", "show", name, "--json", environment=variables).stdout)
+    assert gone["session"] is None
+    assert gone["recommendation"] is None
+    assert gone["erased"] is not None
+    assert worker.stop() == 0
+
+
+def test_a_session_that_never_was_is_no_error(shop: Shop) -> None:
+    shown = nextclick("session", "show", "nobody", environment=environment(shop.settings))
+
+    assert shown.returncode == 0
+    assert "nothing is kept" in shown.stdout
