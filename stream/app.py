@@ -124,14 +124,13 @@ def _build(settings: Settings, ranker: Ranker, epoch: str) -> faust.App:
 
     @app.on_partitions_assigned.connect(weak=False)
     async def assigned(app: faust.App, assigned: set[TP], **_: object) -> None:
-        for lane in _lanes(assigned, names, epoch):
-            app.add_future(_or_exit(parts.ranking.adopt(lane)))
+        parts.ranking.assign(_lanes(assigned, names, epoch))
+        app.add_future(_or_exit(parts.ranking.adopt()))
         log.info("assigned: %s", sorted(tp.partition for tp in assigned if tp.topic == names.clickstream))
 
     @app.on_partitions_revoked.connect(weak=False)
     async def revoked(app: faust.App, revoked: set[TP], **_: object) -> None:
-        for lane in _lanes(revoked, names, epoch):
-            app.add_future(_or_exit(parts.ranking.release(lane)))
+        parts.ranking.revoke(_lanes(revoked, names, epoch))
 
     return app
 

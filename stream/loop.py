@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from schemas.session import Position
 from schemas.topics import Topics
 from serving.state.sessions import Folded, SessionStore
 from stream import dead
@@ -52,7 +53,7 @@ class Loop:
         5. Ranking takes over, and the next batch is folded while it works.
         """
         while True:
-            batch = await self._take()
+            batch = self._ours(await self._take())
             intake = read_batch(batch, self._epoch)
             async with self._ranking.turn:
                 await self._ranking.expect(intake.works)  # 1
@@ -69,6 +70,10 @@ class Loop:
         while len(batch) < self._batch_max and not self._queue.empty():
             batch.append(self._queue.get_nowait())
         return batch
+
+    def _ours(self, batch: Sequence[Delivery]) -> list[Delivery]:
+        """Without what a rebalance left in the queue: it was not acknowledged, so its new owner receives it too."""
+        return [each for each in batch if self._ranking.owns(Position(self._epoch, each.partition, each.offset).lane)]
 
     async def _fold(self, intake: Intake) -> list[Folded]:
         with self._metrics.fold_seconds.time():

@@ -51,6 +51,9 @@ class Ranking:
         self._batch_max = batch_max
         self._pending = Pending()
         self._wake = asyncio.Event()
+        #: The lanes that are ours, and those of them whose pending sets we have not looked at yet.
+        self._lanes: set[str] = set()
+        self._strange: set[str] = set()
         #: Held from the first mark of a batch to its last offer, so that lanes change hands only in between.
         self.turn = asyncio.Lock()
         # One thread: the ranker's compute stays off the event loop, and no two batches compete for a core.
@@ -58,6 +61,7 @@ class Ranking:
 
     async def expect(self, works: Sequence[Work]) -> None:
         """Before the fold: whoever finds these marks after a crash ranks these sessions. A spurious one is harmless."""
+        await self._adopt()
         now = self._around.now()
         await self._mark(self._pending.expect(work.session_id, work.records[0].position.lane, now) for work in works)
 
@@ -70,30 +74,54 @@ class Ranking:
         await self._settle(settled)
 
     def _offer(self, entry: Folded) -> Mark | None:
-        if entry.needs_ranking:
+        adopted = not entry.outcomes
+        if entry.needs_ranking or (adopted and entry.version > 0):
             self._pending.offer(entry)
             return None
         # A session adopted without facts was erased, or ran out, before its last owner could say so.
-        adopted = not entry.outcomes
         if entry.facts or not (adopted or Outcome.ERASED in entry.outcomes):
             return self._pending.dismiss(entry.session_id)
         mark = self._pending.dismiss(entry.session_id, sending=True)
         self._post(Parcel(entry.session_id, self._addressed(entry.session_id, None)))
         return mark
 
-    async def adopt(self, lane: str) -> None:
-        """The lane is ours now: what its last owner left is ranked first, under marks that it cannot settle."""
-        async with self.turn:
-            left = await self._patience.run("reading the pending set", lambda: self._store.pending(lane))
-            now = max([self._around.now(), *(mark.since + 1 for mark in left)])
-            await self._mark(self._pending.expect(mark.session_id, lane, now) for mark in left)
-            works = [Work(mark.session_id, []) for mark in left]
-            await self.offer(await self._patience.run("reading pending sessions", lambda: self._store.fold(works)))
+    def assign(self, lanes: Iterable[str]) -> None:
+        """These are ours from now on; `adopt` follows, at the latest before the first fold."""
+        self._lanes.update(lanes)
+        self._strange.update(lanes)
 
-    async def release(self, lane: str) -> None:
-        """Another owns the lane now, and finds our marks."""
-        async with self.turn:
+    def revoke(self, lanes: Iterable[str]) -> None:
+        """Another owns these now, and finds our marks."""
+        for lane in lanes:
+            self._lanes.discard(lane)
+            self._strange.discard(lane)
             self._pending.release(lane)
+
+    def owns(self, lane: str) -> bool:
+        return lane in self._lanes
+
+    async def adopt(self) -> None:
+        """Ranks what the last owners of our lanes left, also where no click comes to make us look."""
+        async with self.turn:
+            await self._adopt()
+
+    async def _adopt(self) -> None:
+        """Whatever bears a mark is ranked, even if its list is stored: its last owner may have died before
+        it was published, and nothing but the mark tells. Hence also before any fold of the lane: a record
+        delivered again changes nothing, and would seem to leave nothing to do.
+        """
+        while self._strange:
+            await self._adopt_lane(self._strange.pop())
+
+    async def _adopt_lane(self, lane: str) -> None:
+        left = await self._patience.run("reading the pending set", lambda: self._store.pending(lane))
+        if not left:
+            return
+        # Our marks are other than theirs, so that a zombie cannot settle what is ours to do.
+        now = max([self._around.now(), *(mark.since + 1 for mark in left)])
+        await self._mark(self._pending.expect(mark.session_id, lane, now) for mark in left)
+        works = [Work(mark.session_id, []) for mark in left]
+        await self.offer(await self._patience.run("reading pending sessions", lambda: self._store.fold(works)))
 
     async def run(self) -> None:
         """Ranks what waits, oldest first, until cancelled."""

@@ -54,7 +54,8 @@ class MemorySessionStore:
 
     async def mark(self, marks: Sequence[Mark]) -> None:
         for mark in marks:
-            self._pending.setdefault(mark.lane, {})[mark.session_id] = mark.since
+            lane = self._pending.setdefault(mark.lane, {})
+            lane[mark.session_id] = max(mark.since, lane.get(mark.session_id, 0))
 
     async def settle(self, marks: Sequence[Mark]) -> None:
         for mark in marks:

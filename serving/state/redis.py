@@ -37,7 +37,7 @@ class RedisSessionStore:
         calls: list[Call] = []
         for key, group in _by_lane(marks):
             scores = [part for mark in group for part in (mark.since, mark.session_id)]
-            calls += [Call(("ZADD", key, *scores)), Call(("PEXPIRE", key, PENDING_TTL_MS))]
+            calls += [Call(("ZADD", key, "GT", *scores)), Call(("PEXPIRE", key, PENDING_TTL_MS))]
         await self._pipeline.run(calls)
 
     async def settle(self, marks: Sequence[Mark]) -> None:

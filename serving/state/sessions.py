@@ -33,12 +33,15 @@ class Folded:
     ranked: tuple[int, int, int] | None
 
     @property
+    def version(self) -> int:
+        return facts.incarnation(self.facts)[1] if self.facts else 0
+
+    @property
     def needs_ranking(self) -> bool:
         """The stored list does not know the newest event that changed the session."""
-        if not self.facts:
+        if self.version == 0:
             return False
-        started, version = facts.incarnation(self.facts)
-        return version > 0 and (self.ranked is None or self.ranked[:2] < (started, version))
+        return self.ranked is None or self.ranked[:2] < facts.incarnation(self.facts)
 
     def session(self) -> Session:
         return facts.decode(self.facts)
@@ -97,21 +100,17 @@ class SessionStore(Protocol):
 
     async def fold(self, works: Sequence[Work], idle_ms: int = IDLE_MS) -> list[Folded]:
         """Applies each record once, whatever was redelivered. One work a session: their order is not kept."""
-        ...
 
     async def store(self, drafts: Sequence[Draft]) -> list[Stored]: ...
 
     async def mark(self, marks: Sequence[Mark]) -> None:
-        """Puts sessions on their lanes' pending sets; a later mark of a session replaces its earlier one."""
-        ...
+        """Puts sessions on their lanes' pending sets; the latest mark of a session stands."""
 
     async def settle(self, marks: Sequence[Mark]) -> None:
         """Takes off what still bears exactly these marks."""
-        ...
 
     async def pending(self, lane: str) -> list[Mark]:
         """What the last owner of a lane left to be ranked, oldest first."""
-        ...
 
     async def read(self, session_id: str) -> State: ...
 

@@ -229,6 +229,7 @@ def test_a_session_leaves_the_pending_set_only_by_its_newest_mark(stores: Stores
     stores.run(lambda store: store.mark([first, other]))
     stores.run(lambda store: store.mark([second]))
 
+    stores.run(lambda store: store.mark([first]))
     stores.run(lambda store: store.settle([first]))
     assert stores.run(lambda store: store.pending(lane)) == [other, second]
 

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas import recommendation
 from schemas.click import Click, encode
 from schemas.errors import KafkaError, RedisError
 from schemas.recommendation import Item, Model, Reason
-from schemas.session import IDLE_MS, Position, Session
+from schemas.session import IDLE_MS, Session
 from schemas.topics import OP_ERASE, OP_HEADER, Topics
 from schemas.wire import EpochMs
 from serving.ranking.ranker import Ranked
@@ -30,6 +31,7 @@ from stream.ranking import Ranking
 
 NAMES = Topics.named("")
 EPOCH = "0badcafe"
+LANE = f"{EPOCH}.0"
 NOW = 1_700_000_000_000
 
 
@@ -112,6 +114,7 @@ class Worker:
         self.ranking = Ranking(self.store, Popular(), self.outbox, patience, around, metrics, 32)
         self.loop = Loop(self.queue, self.store, self.ranking, self.kafka, patience, NAMES, EPOCH, metrics, 256)
         self._offset = count()
+        self.ranking.assign([LANE])
 
     def deliver(self, value: bytes | None, key: bytes = b"s1", headers: Sequence[tuple[str, bytes]] = ()) -> None:
         offset = next(self._offset)
@@ -139,7 +142,7 @@ class Worker:
         task.cancel()
 
     async def settled(self) -> bool:
-        return not await self.store.pending(f"{EPOCH}.0")
+        return not await self.store.pending(LANE)
 
 
 def click(number: int, session: str = "s1") -> bytes:
@@ -270,12 +273,53 @@ def test_a_new_owner_of_a_lane_ranks_what_the_last_one_left() -> None:
         second = Worker(diary, first.store)
 
         async with second.running():
-            await second.ranking.adopt(Position(EPOCH, 0, 0).lane)
+            await second.ranking.adopt()
             await until(lambda: len(second.kafka.taken) == 2 and "settle" in diary.lines)
         assert await second.settled()
         assert {each.key for each in second.kafka.taken} == {b"s1", b"s2"}
 
     play(diary, script)
+
+
+@pytest.mark.parametrize("delivered_again", [False, True])
+def test_a_list_that_was_stored_but_never_published_is_published_by_the_next_owner(delivered_again: bool) -> None:
+    """Its last owner died between the two; Redis says it is ranked, and only the mark knows better."""
+    diary = Diary(publish=1_000)
+
+    async def script(first: Worker) -> None:
+        first.deliver(click(1))
+        await first.run_until(lambda: "store" in diary.lines)
+        diary.faults.clear()
+        second = Worker(diary, first.store)
+        if delivered_again:
+            second.deliver(click(1))
+        async with second.running():
+            if not delivered_again:
+                await second.ranking.adopt()
+            await until(lambda: "settle" in diary.lines)
+        assert await second.settled()
+        (published,) = second.kafka.taken
+        found = recommendation.decode(published.value or b"")
+        assert (found.session_version, found.revision) == (1, 1)
+
+    play(diary, script)
+
+
+def test_what_a_rebalance_left_in_the_queue_is_neither_folded_nor_acknowledged() -> None:
+    diary = Diary()
+
+    async def script(worker: Worker) -> None:
+        worker.deliver(click(1))
+        worker.ranking.revoke([LANE])
+        async with worker.running():
+            await until(worker.queue.empty)
+            worker.ranking.assign([LANE])
+            worker.deliver(click(2))
+            await until(lambda: "settle" in diary.lines)
+
+    play(diary, script)
+
+    assert [line for line in diary.lines if line.startswith("ack")] == ["ack 1"]
 
 
 def test_an_event_delivered_again_whose_list_is_owed_is_ranked() -> None:
