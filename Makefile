@@ -39,16 +39,16 @@ check: $(VENV)/.dev ## ruff and mypy --strict over code and tests
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
-chaos: $(VENV)/.dev ## workers killed, frozen and flooded: no click lost, none counted twice
+chaos: $(VENV)/.dev ## so far: the fold's and the pending set's properties at length (minutes)
 	@$(call suite,chaos)
 
-soak: $(VENV)/.dev ## an hour under load: memory, handles and latency stay flat
+soak: $(VENV)/.dev ## empty so far: an hour under load is to come
 	@$(call suite,soak)
 
 bench: $(VENV)/.dev ## the figures, measured here, with their conditions
 	@$(call suite,bench)
 
-quality: $(VENV)/.dev $(VENV)/.train ## models trained and compared on held-out sessions (installs torch: 5 GB)
+quality: $(VENV)/.dev $(VENV)/.train ## empty so far: comparing models is to come (installs torch all the same: 5 GB)
 	@$(call suite,quality)
 
 docs: $(VENV)/.dev ## writes again what is generated from the code: settings, JSON Schema

@@ -32,6 +32,13 @@ _VERBS: Final = (demo, sandbox, doctor, topics, stream, replay, train, bundle, s
 
 
 class _Parser(argparse.ArgumentParser):
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """What a verb does not know is refused by that verb, with its own usage, and not by the whole."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         self.exit(UsageError.exit_code, f"nextclick: {message}; see `{self.prog} --help`\n")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from rich.console import Console
 from rich.live import Live
 
 from nextclick import live, sample
@@ -28,7 +29,7 @@ from nextclick.terminal import console, say
 from schemas.click import Click
 from schemas.errors import NextclickError
 from schemas.settings import ENVIRONMENT_PREFIX, Settings
-from serving.state import topics
+from serving.state import bundles, topics
 
 _PARTITIONS: Final = 4
 #: The embedded broker lets a worker into its group after half of this.
@@ -61,6 +62,9 @@ class Plan:
 def play(settings: Settings, plan: Plan) -> int:
     """Until Ctrl-C, or as long as the plan says. NextclickError when the worker does not answer."""
     began_s = time.monotonic()
+    screen = console()
+    # A bundle that is not there is known before anything is started.
+    bundles.read_manifest(_bundle(plan))
     try:
         with Sandbox() as sandbox, Guardian() as guardian:
             chosen = _settings(settings, sandbox, plan)
@@ -68,11 +72,11 @@ def play(settings: Settings, plan: Plan) -> int:
             worker = _worker(guardian, chosen)
             say(f"Kafka {sandbox.kafka}, Redis {sandbox.redis}; the worker starts, which takes a few seconds")
             sessions, titles = _sample()
-            board = Board(lambda item_id: titles.get(item_id, item_id))
+            board = Board(lambda item_id: titles.get(item_id, item_id), live.places(screen.height))
             with Shop(chosen, crowd(sessions, plan.shoppers), plan.rate, board) as shop:
                 _await_first(shop, worker)
                 say(f"the first recommendation came after {time.monotonic() - began_s:.1f} s")
-                return _run(shop, worker, plan, f"Kafka {sandbox.kafka} · Redis {sandbox.redis}")
+                return _run(shop, worker, plan, screen, f"Kafka {sandbox.kafka} · Redis {sandbox.redis}")
     except Stopped:
         if plan.once:
             raise
@@ -87,13 +91,17 @@ def _settings(settings: Settings, sandbox: Sandbox, plan: Plan) -> Settings:
         kafka=ours.kafka,
         redis=ours.redis,
         fetch_wait_ms=ours.fetch_wait_ms,
-        bundle=str((plan.bundle or sample.BUNDLE).resolve()),
+        bundle=str(_bundle(plan)),
         topic_prefix="",
         topic_epoch="",
         partitions=_PARTITIONS,
         replication=1,
         session_timeout_ms=_SESSION_TIMEOUT_MS,
     )
+
+
+def _bundle(plan: Plan) -> Path:
+    return (plan.bundle or sample.BUNDLE).resolve()
 
 
 def _worker(guardian: Guardian, settings: Settings) -> Server:
@@ -133,10 +141,10 @@ def _check(shop: Shop, worker: Server) -> None:
         raise NextclickError(f"the worker ended with code {code}; it said:\n{worker.last_lines()}")
 
 
-def _run(shop: Shop, worker: Server, plan: Plan, addresses: str) -> int:
+def _run(shop: Shop, worker: Server, plan: Plan, screen: Console, addresses: str) -> int:
     start_s = time.monotonic()
     try:
-        with _shown(shop, addresses) as show:
+        with _shown(shop, screen, addresses) as show:
             while not _is_over(plan, shop, time.monotonic() - start_s):
                 _check(shop, worker)
                 show()
@@ -183,12 +191,16 @@ def _summary(shop: Shop) -> str:
 
 
 @contextmanager
-def _shown(shop: Shop, addresses: str) -> Iterator[Callable[[], None]]:
+def _shown(shop: Shop, screen: Console, addresses: str) -> Iterator[Callable[[], None]]:
     """A live screen for a person, a line a second for a pipe."""
-    screen = console()
     if screen.is_terminal:
         with Live(console=screen, auto_refresh=False) as view:
-            yield lambda: view.update(live.render(shop.figures(), shop.board, addresses), refresh=True)
+
+            def draw() -> None:
+                width, height = screen.size
+                view.update(live.render(shop.figures(), shop.board, addresses, width, height), refresh=True)
+
+            yield draw
         return
     said_s = 0.0
 

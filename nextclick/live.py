@@ -18,11 +18,16 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.click import Click
-from schemas.recommendation import Recommendation
+from schemas.recommendation import Reason, Recommendation
 
-#: How many shoppers fit on a screen, and how much of each list.
-WATCHED: Final = 4
+#: How many shoppers are shown at most, and how much of each list.
+PLACES_MAX: Final = 8
 TOP: Final = 4
+#: Lines: of the figures, the names of the columns and the cursor; of a shopper and the gap below.
+_FIGURES_LINES: Final = 6
+_SHOPPER_LINES: Final = TOP + 1
+#: On a screen with fewer columns, scores and what can be guessed of a reason are left out.
+_WIDE: Final = 110
 #: A watched shopper who stays silent for this long makes room for another.
 _SILENT_S: Final = 3.0
 #: What counts as active, and what "a second" is averaged over.
@@ -41,7 +46,7 @@ class Shopper:
     last_click: str = ""
     clicked_at: float = 0.0
     #: (title, score, reason) of the top of the newest list.
-    items: list[tuple[str, float, str]] = field(default_factory=list)
+    items: list[tuple[str, float, Reason]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +83,11 @@ class Pulse:
 
 
 class Board:
-    """Who is in the shop."""
+    """Who is in the shop, and whom we watch: as many as there are places."""
 
-    def __init__(self, title: Title) -> None:
+    def __init__(self, title: Title, places: int) -> None:
         self._title = title
+        self._places = places
         self._seen: dict[str, float] = {}
         self.watched: dict[str, Shopper] = {}
         self.clicks = Pulse()
@@ -101,16 +107,14 @@ class Board:
         shopper = self.watched.get(found.session_id)
         if shopper is not None:
             top = found.items[:TOP]
-            shopper.items = [
-                (self._title(item.item_id), item.score, item.reason.text or item.reason.code) for item in top
-            ]
+            shopper.items = [(self._title(item.item_id), item.score, item.reason) for item in top]
 
     def active(self, now: float) -> int:
         self._seen = {session_id: seen for session_id, seen in self._seen.items() if now - seen < _ACTIVE_S}
         return len(self._seen)
 
     def _watch(self, session_id: str, now: float) -> Shopper | None:
-        if len(self.watched) >= WATCHED:
+        if len(self.watched) >= self._places:
             silent = [name for name, shopper in self.watched.items() if now - shopper.clicked_at > _SILENT_S]
             if not silent:
                 return None
@@ -122,6 +126,11 @@ class Board:
         return self.watched.setdefault(session_id, Shopper(session_id))
 
 
+def places(height: int) -> int:
+    """How many shoppers a screen of so many lines has room for."""
+    return max(1, min(PLACES_MAX, (height - _FIGURES_LINES) // _SHOPPER_LINES))
+
+
 def line(figures: Figures) -> str:
     return (
         f"{figures.running_s:5.0f} s  {figures.active} sessions  {figures.clicks_per_s:.1f} clicks/s  "
@@ -131,15 +140,17 @@ def line(figures: Figures) -> str:
     )
 
 
-def render(figures: Figures, board: Board, addresses: str) -> RenderableType:
+def render(figures: Figures, board: Board, addresses: str, width: int, height: int) -> RenderableType:
+    wide = width >= _WIDE
+    name = 14 if wide else 9
     shoppers = Table(expand=True, show_lines=True, box=None, pad_edge=False, padding=(0, 1, 1, 0))
-    shoppers.add_column("shopper", width=14)
+    shoppers.add_column("shopper", width=name)
     shoppers.add_column("just clicked", ratio=3)
     shoppers.add_column("now recommended, and why", ratio=10)
-    for shopper in board.watched.values():
+    for shopper in list(board.watched.values())[: places(height)]:
         clicks = f"{shopper.clicks} click{'' if shopper.clicks == 1 else 's'}"
-        who = f"[bold]{escape(shopper.session_id[:14])}[/]\n[dim]{clicks}[/]"
-        shoppers.add_row(who, Text(shopper.last_click, overflow="fold"), _list(shopper))
+        who = f"[bold]{escape(shopper.session_id[:name])}[/]\n[dim]{clicks}[/]"
+        shoppers.add_row(who, Text(shopper.last_click, overflow="fold"), _list(shopper, wide=wide))
     return Group(Panel(_headline(figures), title="nextclick demo", subtitle=escape(addresses)), shoppers)
 
 
@@ -162,16 +173,23 @@ def _headline(figures: Figures) -> Table:
     return grid
 
 
-def _list(shopper: Shopper) -> RenderableType:
+def _list(shopper: Shopper, *, wide: bool) -> RenderableType:
     if not shopper.items:
         return Text("…", style="dim")
     grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column(no_wrap=True, ratio=5, overflow="ellipsis")
-    grid.add_column(justify="right", style="cyan", width=6)
+    if wide:
+        grid.add_column(justify="right", style="cyan", width=6)
     grid.add_column(no_wrap=True, ratio=7, overflow="ellipsis", style="dim")
     for title, score, reason in shopper.items:
-        grid.add_row(Text(title), f"{score:.3f}", Text(reason))
+        scores = [f"{score:.3f}"] if wide else []
+        grid.add_row(Text(title), *scores, Text(_why(reason, wide=wide)))
     return grid
+
+
+def _why(reason: Reason, *, wide: bool) -> str:
+    title = "" if wide else reason.params.get("title", "")
+    return f"with {title}" if title else reason.text or reason.code
 
 
 def milliseconds(seconds: float) -> str:

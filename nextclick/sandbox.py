@@ -22,7 +22,7 @@ _START_S: Final = 20.0
 FETCH_WAIT_MS: Final = 20
 
 _INSTEAD: Final = (
-    "install it with `pip install 'nextclick[sandbox]'`, or run your own Kafka and Redis and name them "
+    "install it with `pip install '.[sandbox]'` in a checkout, or run your own Kafka and Redis and name them "
     "in NEXTCLICK_KAFKA and NEXTCLICK_REDIS"
 )
 

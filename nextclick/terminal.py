@@ -1,15 +1,16 @@
-"""What every verb prints with: a console that wraps nothing in a pipe, and JSON."""
+"""What every verb prints with: a console as wide as the terminal, and JSON."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from rich.console import Console
 
-#: A pipe has no width; wrapping what a program will read would be worse than a long line.
-_PIPE_WIDTH = 1_000
+#: A pipe has no width of its own; COLUMNS may give it one. Programs read JSON.
+_PIPE_WIDTH: Final = 100
 
 
 class _Console(Console):
@@ -20,7 +21,9 @@ class _Console(Console):
 
 def console(*, stderr: bool = False) -> Console:
     made = _Console(stderr=stderr, highlight=False)
-    return made if made.is_terminal else _Console(stderr=stderr, highlight=False, width=_PIPE_WIDTH)
+    if made.is_terminal or os.environ.get("COLUMNS", "").isdigit():
+        return made
+    return _Console(stderr=stderr, highlight=False, width=_PIPE_WIDTH)
 
 
 def say_json(report: object) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -12,6 +14,8 @@ from schemas.errors import BundleError
 #: The name every bundle's manifest has in its directory.
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
+#: In the place of a seal until everything else is known.
+UNSEALED: Final = "0" * 64
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 #: A plain name: a manifest cannot point outside its own directory.
@@ -57,16 +61,34 @@ class Manifest(Struct, frozen=True, kw_only=True):
     golden: Golden
     #: Figures with the protocol they were measured under; empty when nothing was evaluated.
     metrics: dict[str, float] = {}
+    #: What `seal` makes of all the above.
+    sha256: Sha256
 
 
 _DECODER: Final = msgspec.json.Decoder(Manifest)
 
 
 def decode(value: bytes) -> Manifest:
+    """The manifest, in whatever layout, as it was sealed; BundleError otherwise."""
     try:
-        return _DECODER.decode(value)
+        manifest = _DECODER.decode(value)
+        said = msgspec.json.decode(value, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError("manifest", str(error)) from None
+    if seal(said) != manifest.sha256:
+        raise BundleError("altered", f"{MANIFEST} is altered: it is not what its own sha256 says")
+    return manifest
+
+
+def seal(said: Mapping[str, Any]) -> str:
+    """The SHA-256 of a manifest's JSON without `sha256`: no blanks, the keys of every object in order."""
+    rest = {name: value for name, value in said.items() if name != "sha256"}
+    return sha256(msgspec.json.encode(rest, order="sorted")).hexdigest()
+
+
+def sealed(manifest: Manifest) -> Manifest:
+    """The same, vouching for itself."""
+    return msgspec.structs.replace(manifest, sha256=seal(msgspec.to_builtins(manifest)))
 
 
 def encode(manifest: Manifest) -> bytes:

@@ -58,9 +58,9 @@ class Record:
     position: Position
 
     @property
-    def erases(self) -> bool:
-        """A click without consent is an order to forget, as an explicit one is."""
-        return isinstance(self.event, Erase) or not self.event.consent
+    def click(self) -> Click | None:
+        """None where the record is an order to forget: an explicit one, or a click without consent."""
+        return None if isinstance(self.event, Erase) or not self.event.consent else self.event
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +138,19 @@ def event_hash(event_id: str) -> bytes:
 
 def fold(state: State, record: Record, idle_ms: int = IDLE_MS) -> tuple[State, Outcome]:
     """The state after `record`. The order of the checks is the contract; fold.lua has the same one."""
-    session, position = state.session or Session(), record.position
+    session, position, click = state.session or Session(), record.position, record.click
     if position.offset <= session.guards.get(position.lane, -1):
         return state, Outcome.STALE
     if state.erased and state.erased.is_past(position):
         # The guard went with the session; the marker stands in for it, also against the erasure itself.
-        return state, Outcome.STALE if record.erases else Outcome.FORGOTTEN
-    if isinstance(record.event, Erase) or not record.event.consent:
+        return state, Outcome.STALE if click is None else Outcome.FORGOTTEN
+    if click is None:
         return _erase(state, record), Outcome.ERASED
-    if state.erased and record.event.ts <= state.erased.at:
+    if state.erased and click.ts <= state.erased.at:
         return state, Outcome.FORGOTTEN
     # From here on the guard advances, whatever else happens: every later look at this record is stale.
     session = replace(session, guards={**session.guards, position.lane: position.offset})
-    session, outcome = _take(session, record, record.event, idle_ms)
+    session, outcome = _take(session, record, click, idle_ms)
     return State(session, state.erased), outcome
 
 

@@ -21,17 +21,8 @@ FOREIGN_PREFIX: Final = "NEXTCLICK_TEST_"
 _DOC, _ALLOWED, _CAST = "doc", "allowed", "cast"
 
 
-class Secret(str):
-    """A string that shows itself to nobody who merely prints or logs it."""
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    def __str__(self) -> str:
-        return "***"
-
-    def reveal(self) -> str:
-        return str.__str__(self)
+#: Of the client's options, the one that nobody shall read.
+_HIDDEN_OPTION: Final = "password"
 
 
 class RedisUrl(str):
@@ -46,10 +37,12 @@ class RedisUrl(str):
     @property
     def masked(self) -> str:
         parts = urlsplit(self.reveal())
-        if parts.password is None:
-            return self.reveal()
-        host = parts.netloc.rpartition("@")[2]
-        return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+        if parts.password is not None:
+            host = parts.netloc.rpartition("@")[2]
+            parts = parts._replace(netloc=f"{parts.username or ''}:***@{host}")
+        if _HIDDEN_OPTION in parts.query:
+            parts = parts._replace(query="***")
+        return urlunsplit(parts)
 
     @property
     def is_cluster(self) -> bool:
@@ -82,8 +75,28 @@ def _redis_url(value: object) -> RedisUrl:
     parts = urlsplit(str(value))
     if parts.scheme not in {"redis", "rediss", "redis+cluster", "rediss+cluster"} or not parts.hostname:
         raise ValueError
-    _ = parts.port  # raises ValueError when it is no port
+    db = parts.path.removeprefix("/") or "0"
+    if parts.port == 0 or not _is_number(db) or (parts.scheme.endswith("+cluster") and int(db) != 0):
+        raise ValueError  # as `parts.port` does by itself when it is no port
     return RedisUrl(str(value))
+
+
+def _servers(value: object) -> str:
+    servers = _text(f"{_SERVER}(?:,{_SERVER})*")(value)
+    if not all(1 <= int(server.rpartition(":")[2]) <= 65_535 for server in servers.split(",")):
+        raise ValueError
+    return servers
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _shown(name: str, value: object) -> str:
+    """A wrong value as its message has it, unless a password may be in it."""
+    user, at, _ = str(value).rpartition("@")
+    secret = name == "redis" and (_HIDDEN_OPTION in str(value) or (at and ":" in user.partition("//")[2]))
+    return "***" if secret else repr(value)
 
 
 def _setting(default: object, doc: str, allowed: str, cast: Callable[[object], object]) -> Any:
@@ -106,13 +119,14 @@ class Settings:
     kafka: str = _setting(
         "localhost:9092",
         "Kafka bootstrap servers.",
-        "host:port, several separated by commas",
-        _text(f"{_SERVER}(?:,{_SERVER})*"),
+        "host:port with a port from 1 to 65535, several separated by commas",
+        _servers,
     )
     redis: RedisUrl = _setting(
         "redis://localhost:6379/0",
         "The Redis that holds sessions and recommendations. A password in it is never printed.",
-        "redis://, rediss://, redis+cluster:// or rediss+cluster:// with [user:password@]host[:port][/db]",
+        "redis://, rediss://, redis+cluster:// or rediss+cluster:// with [user:password@]host[:port][/db], "
+        "where db is a number, of a cluster 0",
         _redis_url,
     )
     bundle: str = _setting(
@@ -130,7 +144,7 @@ class Settings:
     topic_epoch: str = _setting(
         "",
         "Overrides the topic's epoch, which is otherwise read from Kafka's topic id.",
-        "8 hexadecimal digits, or nothing",
+        "8 hexadecimal digits, lower-case, or nothing",
         _text(r"(?:[0-9a-f]{8})?"),
     )
     partitions: int = _number(8, 1, 1024, "Partitions that `topics create` gives clickstream and recommendations.")
@@ -170,7 +184,12 @@ class Settings:
         "an address of this host",
         _text(r"[A-Za-z0-9.:_-]{1,255}"),
     )
-    metrics_port: int = _number(0, 0, 65_535, "The port that Prometheus metrics are served on; 0 serves none.")
+    metrics_port: int = _number(
+        0,
+        0,
+        65_535,
+        "The port that Prometheus metrics are served on; 0 serves none. Each worker on a host needs one of its own.",
+    )
     log_level: str = _choice("info", ("debug", "info", "warning", "error"), "The least that is logged.")
 
     @classmethod
@@ -190,8 +209,8 @@ class Settings:
             try:
                 values[name] = known[name].metadata[_CAST](value)
             except ValueError:
-                shown_value = "***" if name == "redis" and "@" in str(value) else repr(value)
-                raise SettingsError(f"{shown} is {shown_value}; allowed is {known[name].metadata[_ALLOWED]}") from None
+                allowed = known[name].metadata[_ALLOWED]
+                raise SettingsError(f"{shown} is {_shown(name, value)}; allowed is {allowed}") from None
         return cls(**values)
 
     def shown(self) -> dict[str, str]:

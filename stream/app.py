@@ -57,10 +57,15 @@ _EXIT_FAILED: Final = 70
 def run(settings: Settings) -> int:
     """Works until SIGTERM or Ctrl-C (0), or until something fails that another process may do better (70)."""
     _log_to_stderr(settings.log_level)
+    metrics = Metrics(CollectorRegistry())
+    if settings.metrics_port:
+        metrics.serve(settings.metrics_host, settings.metrics_port)
     ranker = bundles.load(Path(settings.bundle))
     epoch = topics.epoch(settings, Topics.named(settings.topic_prefix).clickstream, _ASK_S)
     log.info("model %s, topic epoch %s, settings %s", ranker.version, epoch, settings.shown())
-    worker = _Worker(_build(settings, ranker, epoch), quiet=True, override_logging=False, redirect_stdouts=False)
+    worker = _Worker(
+        _build(settings, ranker, epoch, metrics), quiet=True, override_logging=False, redirect_stdouts=False
+    )
     worker.spinner = None
     try:
         worker.execute_from_commandline()
@@ -70,9 +75,9 @@ def run(settings: Settings) -> int:
 
 def _log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    if level != "debug":
-        for library in ("faust", "mode", "aiokafka", "kafka"):
-            logging.getLogger(library).setLevel(logging.WARNING)
+    # Not even for debugging more than this: what libraries log of records are session ids and payloads.
+    for library in ("faust", "mode", "aiokafka", "kafka"):
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 class _Worker(faust.Worker):
@@ -106,11 +111,11 @@ class _Transport(Transport):
     fetch_wait_ms: int
 
 
-def _build(settings: Settings, ranker: Ranker, epoch: str) -> faust.App:
+def _build(settings: Settings, ranker: Ranker, epoch: str, metrics: Metrics) -> faust.App:
     names = Topics.named(settings.topic_prefix)
     app = _configured(settings)
     queue: asyncio.Queue[Delivery] = asyncio.Queue(settings.queue_max)
-    parts = _Parts(settings, ranker, epoch, queue)
+    parts = _Parts(settings, ranker, epoch, metrics, queue)
 
     @app.agent(app.topic(names.clickstream, key_serializer="raw", value_serializer="raw"), concurrency=1)
     async def clicks(stream: faust.StreamT[bytes]) -> None:
@@ -138,26 +143,24 @@ def _build(settings: Settings, ranker: Ranker, epoch: str) -> faust.App:
 class _Parts:
     """Everything between the queue and the outside, wired."""
 
-    def __init__(self, settings: Settings, ranker: Ranker, epoch: str, queue: asyncio.Queue[Delivery]) -> None:
+    def __init__(
+        self, settings: Settings, ranker: Ranker, epoch: str, metrics: Metrics, queue: asyncio.Queue[Delivery]
+    ) -> None:
         names = Topics.named(settings.topic_prefix)
-        self._settings = settings
-        self.metrics = Metrics(CollectorRegistry())
-        self.metrics.model.labels(ranker.version).set(1)
+        metrics.model.labels(ranker.version).set(1)
         self.store = RedisSessionStore(settings.redis)
         self.producer = Producer(settings.kafka, _SEND_DEADLINE_S)
         patience = Patience(settings.retry_budget_s, time.monotonic, asyncio.sleep)
         model = Model(ranker.version, ranker.counts_version)
         around = Surroundings(names.clickstream, names.recommendations, model, _now_ms, _new_id)
-        self.outbox = Outbox(self.producer, _now_ms, self.metrics)
-        self.ranking = Ranking(self.store, ranker, self.outbox, patience, around, self.metrics, settings.rank_batch_max)
+        self.outbox = Outbox(self.producer, _now_ms, metrics)
+        self.ranking = Ranking(self.store, ranker, self.outbox, patience, around, metrics, settings.rank_batch_max)
         self.loop = Loop(
-            queue, self.store, self.ranking, self.producer, patience, names, epoch, self.metrics,
+            queue, self.store, self.ranking, self.producer, patience, names, epoch, metrics,
             settings.batch_max,
         )  # fmt: skip
 
     async def start(self, app: faust.App) -> None:
-        if self._settings.metrics_port:
-            self.metrics.serve(self._settings.metrics_host, self._settings.metrics_port)
         await _or_exit(self.producer.start())
         for part in (self.loop.run(), self.ranking.run(), self.outbox.run(self.ranking.sent, self.ranking.replaced)):
             app.add_future(_or_exit(part))

@@ -57,6 +57,6 @@ def read_batch(deliveries: Sequence[Delivery], epoch: str) -> Intake:
 
 def _read(delivery: Delivery, epoch: str) -> Record:
     event = read(delivery.key, delivery.value, delivery.headers)
-    if delivery.record_time < 0:
+    if delivery.record_time <= 0:
         raise DataError("no_time", "the record has no timestamp; produce with one, or let the topic stamp on append")
     return Record(event, delivery.record_time, Position(epoch, delivery.partition, delivery.offset))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
+from typing import Final
 
-from schemas.session import Position
+from schemas.session import Outcome, Position
 from schemas.topics import Topics
 from serving.state.sessions import Folded, SessionStore
 from stream import dead
@@ -14,6 +16,11 @@ from stream.metrics import Metrics
 from stream.outbox import Sends
 from stream.patience import Patience
 from stream.ranking import Ranking
+
+log = logging.getLogger(__name__)
+
+#: What a shop's engineers would want to know of, and may do something about.
+_REMARKABLE: Final = frozenset({Outcome.LATE, Outcome.DUPLICATE})
 
 
 class Loop:
@@ -40,6 +47,7 @@ class Loop:
         self._epoch = epoch
         self._metrics = metrics
         self._batch_max = batch_max
+        self._remarked: set[str] = set()
 
     async def run(self) -> None:
         """Until cancelled, or until Redis or Kafka have been away for longer than the budget.
@@ -61,7 +69,7 @@ class Loop:
                 await self._bury(intake.letters)  # 3
                 for delivery in batch:  # 4
                     delivery.ack()
-                await self._ranking.offer(folded)  # 5
+                await self._ranking.offer(intake.works, folded)  # 5
             self._count(len(batch), folded, intake)
 
     async def _take(self) -> list[Delivery]:
@@ -89,5 +97,14 @@ class Loop:
         for entry in folded:
             for outcome in entry.outcomes:
                 self._metrics.events.labels(outcome.name.lower()).inc()
+                if outcome in _REMARKABLE:
+                    self._remark(outcome.name.lower())
         for letter in intake.letters:
             self._metrics.dead.labels(letter.reason).inc()
+            self._remark(f"dead letters ({letter.reason})")
+
+    def _remark(self, kind: str) -> None:
+        """Once a worker's life: the metrics count, but not everybody watches them."""
+        if kind not in self._remarked:
+            self._remarked.add(kind)
+            log.warning("there are events that are not folded: %s; nextclick_events_total counts them", kind)

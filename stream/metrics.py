@@ -6,6 +6,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from schemas.errors import SettingsError
+
 _LATENCY_BUCKETS_S: Final = (0.001, 0.002, 0.004, 0.006, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
 
@@ -44,4 +46,10 @@ class Metrics:
         self.model = Gauge("nextclick_model", "The model in service.", ["version"], registry=registry)
 
     def serve(self, host: str, port: int) -> None:
-        start_http_server(port, addr=host, registry=self.registry)
+        try:
+            start_http_server(port, addr=host, registry=self.registry)
+        except OSError as error:
+            raise SettingsError(
+                f"NEXTCLICK_METRICS_HOST is {host!r} and NEXTCLICK_METRICS_PORT is {port}, and nothing can be served "
+                f"there: {error}; allowed is an address of this host and a port that is free, another for each worker"
+            ) from None

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from schemas.errors import KafkaError
 from serving.state.producer import Outgoing
+from serving.state.sessions import Mark
 from stream.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ class Parcel:
 
     session_id: str
     record: Outgoing
+    #: Under which the session waits; None where it no longer does.
+    mark: Mark | None = None
     #: Record time of the click it answers; None where it answers none.
     clicked_at: int | None = None
 
@@ -56,6 +59,11 @@ class Outbox:
         self._parcels[parcel.session_id] = parcel
         self._wake.set()
         return replaced, dropped
+
+    def forget(self, session_ids: Iterable[str]) -> None:
+        """Another worker answers for these now; what it says must not be followed by what we would have said."""
+        for session_id in session_ids:
+            self._parcels.pop(session_id, None)
 
     async def run(
         self, sent: Callable[[Sequence[Parcel]], Awaitable[None]], replaced: Callable[[Parcel], None]

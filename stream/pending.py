@@ -90,23 +90,29 @@ class Pending:
             self._queue.setdefault(session_id)
         return self._leave(session_id)
 
-    def sent(self, session_id: str) -> Mark | None:
-        """One list that was on its way has arrived, or a newer one took its place."""
+    def mark_of(self, session_id: str) -> Mark | None:
         entry = self._entries.get(session_id)
-        if entry is None:
+        return entry.mark if entry else None
+
+    def sent(self, mark: Mark) -> Mark | None:
+        """One list that was on its way under this mark has arrived, or a newer one took its place."""
+        entry = self._entries.get(mark.session_id)
+        if entry is None or entry.mark != mark:  # its lane went, and perhaps came back: another mark, another count
             return None
-        entry.sending = max(0, entry.sending - 1)
-        return self._leave(session_id)
+        entry.sending -= 1
+        return self._leave(mark.session_id)
 
-    def abandon(self, session_id: str) -> None:
+    def abandon(self, mark: Mark) -> None:
         """A list had to make room. The mark stays in Redis, so whoever owns the lane next makes it good."""
-        self.sent(session_id)
+        self.sent(mark)
 
-    def release(self, lane: str) -> None:
-        """The lane has another owner now, who finds its marks in Redis."""
-        for session_id in [name for name, entry in self._entries.items() if entry.mark.lane == lane]:
+    def release(self, lane: str) -> list[str]:
+        """The lane has another owner now, who finds its marks in Redis; the sessions that went."""
+        gone = [name for name, entry in self._entries.items() if entry.mark.lane == lane]
+        for session_id in gone:
             del self._entries[session_id]
             self._queue.pop(session_id, None)
+        return gone
 
     def _leave(self, session_id: str) -> Mark | None:
         """The mark to settle if nothing of the session is left to do."""

@@ -2,6 +2,12 @@
 
 A list is a derivation: it may be made again, the latest wins. What must not happen is that a session
 stays at version N without the list for N, so a session leaves the pending set only when its list is out.
+
+    lane     a partition of one epoch of the topic, which one worker owns at a time
+    mark     a session's entry on its lane's pending set in Redis: a list is owed
+    settle   to take off marks whose lists are out
+    adopt    to rank what the last owner of a lane left marked
+    parcel   a list, or a null that takes lists back, on its way to the topic (outbox.py)
 """
 
 from __future__ import annotations
@@ -9,10 +15,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Final, Protocol
 
 from schemas.recommendation import revised
-from schemas.session import Outcome, Session
+from schemas.session import Session
 from serving.ranking.ranker import Ranked
 from serving.state.producer import Outgoing
 from serving.state.sessions import Draft, Folded, Mark, SessionStore, Stored, Work
@@ -21,6 +27,9 @@ from stream.metrics import Metrics
 from stream.outbox import Outbox, Parcel
 from stream.patience import Patience
 from stream.pending import Pending
+
+#: How many of a lane's pending sessions are read in one round trip.
+_ADOPT_MAX: Final = 500
 
 
 class Ranks(Protocol):
@@ -65,24 +74,24 @@ class Ranking:
         now = self._around.now()
         await self._mark(self._pending.expect(work.session_id, work.records[0].position.lane, now) for work in works)
 
-    async def offer(self, folded: Sequence[Folded]) -> None:
+    async def offer(self, works: Sequence[Work], folded: Sequence[Folded]) -> None:
         """After the fold: what changed is ranked, what was erased is taken back, the rest is done with."""
-        settled = [self._offer(entry) for entry in folded]
+        settled = [self._offer(work, entry) for work, entry in zip(works, folded, strict=True)]
         self._metrics.pending.set(len(self._pending))
         if self._pending.is_ready:
             self._wake.set()
         await self._settle(settled)
 
-    def _offer(self, entry: Folded) -> Mark | None:
-        adopted = not entry.outcomes
-        if entry.needs_ranking or (adopted and entry.version > 0):
+    def _offer(self, work: Work, entry: Folded) -> Mark | None:
+        # Of a session that was left to us (a work without records), or that was erased, subscribers may not have
+        # heard whatever Redis says: it may have been stored, or deleted, by a call whose answer never came.
+        untold = not work.records or any(record.click is None for record in work.records)
+        if entry.needs_ranking or (untold and entry.version > 0):
             self._pending.offer(entry)
             return None
-        # A session adopted without facts was erased, or ran out, before its last owner could say so.
-        if entry.facts or not (adopted or Outcome.ERASED in entry.outcomes):
-            return self._pending.dismiss(entry.session_id)
-        mark = self._pending.dismiss(entry.session_id, sending=True)
-        self._post(Parcel(entry.session_id, self._addressed(entry.session_id, None)))
+        mark = self._pending.dismiss(entry.session_id, sending=untold)
+        if untold:
+            self._post(entry.session_id, None)
         return mark
 
     def assign(self, lanes: Iterable[str]) -> None:
@@ -95,7 +104,7 @@ class Ranking:
         for lane in lanes:
             self._lanes.discard(lane)
             self._strange.discard(lane)
-            self._pending.release(lane)
+            self._outbox.forget(self._pending.release(lane))
 
     def owns(self, lane: str) -> bool:
         return lane in self._lanes
@@ -120,8 +129,13 @@ class Ranking:
         # Our marks are other than theirs, so that a zombie cannot settle what is ours to do.
         now = max([self._around.now(), *(mark.since + 1 for mark in left)])
         await self._mark(self._pending.expect(mark.session_id, lane, now) for mark in left)
-        works = [Work(mark.session_id, []) for mark in left]
-        await self.offer(await self._patience.run("reading pending sessions", lambda: self._store.fold(works)))
+        for at in range(0, len(left), _ADOPT_MAX):
+            works = [Work(mark.session_id, []) for mark in left[at : at + _ADOPT_MAX]]
+            await self.offer(works, await self._read(works))
+
+    async def _read(self, works: Sequence[Work]) -> list[Folded]:
+        """The sessions as they are: to fold nothing changes nothing."""
+        return await self._patience.run("reading pending sessions", lambda: self._store.fold(works))
 
     async def run(self) -> None:
         """Ranks what waits, oldest first, until cancelled."""
@@ -145,6 +159,9 @@ class Ranking:
     def _drafts(self, taken: Sequence[Folded]) -> list[Draft]:
         sessions = [entry.session() for entry in taken]
         ranked = self._ranker.rank(sessions, self._around.now())
+        for answer in ranked:
+            if answer.fallback is not None:
+                self._metrics.fallbacks.labels(answer.fallback).inc()
         return [
             draft(entry.session_id, session, session.trigger, answer, self._around)
             for entry, session, answer in zip(taken, sessions, ranked, strict=True)
@@ -157,30 +174,29 @@ class Ranking:
             return self._pending.ranked(one.session_id, sending=False)
         self._metrics.lists.labels("stored").inc()
         mark = self._pending.ranked(one.session_id, sending=True)
-        record = self._addressed(one.session_id, revised(one.head, stored.revision))
-        self._post(Parcel(one.session_id, record, one.clicked_at))
+        self._post(one.session_id, revised(one.head, stored.revision), one.clicked_at)
         return mark
 
-    def _addressed(self, session_id: str, body: bytes | None) -> Outgoing:
-        return Outgoing(self._around.recommendations, session_id.encode(), body)
-
-    def _post(self, parcel: Parcel) -> None:
+    def _post(self, session_id: str, body: bytes | None, clicked_at: int | None = None) -> None:
+        record = Outgoing(self._around.recommendations, session_id.encode(), body)
+        parcel = Parcel(session_id, record, self._pending.mark_of(session_id), clicked_at)
         replaced, dropped = self._outbox.put(parcel)
         if replaced is not None:
             self.replaced(replaced)
-        if dropped is not None:
+        if dropped is not None and dropped.mark is not None:
             self._metrics.lists.labels("dropped").inc()
-            self._pending.abandon(dropped.session_id)
+            self._pending.abandon(dropped.mark)
 
     def replaced(self, parcel: Parcel) -> None:
-        """A newer list of the session took this one's place, so nothing can be settled yet."""
+        """A newer list of the session took this one's place, and is on its way: nothing can be settled yet."""
         self._metrics.lists.labels("replaced").inc()
-        self._pending.sent(parcel.session_id)
+        if parcel.mark is not None:
+            self._pending.sent(parcel.mark)
 
     async def sent(self, parcels: Sequence[Parcel]) -> None:
         """Kafka has these."""
         self._metrics.lists.labels("published").inc(len(parcels))
-        await self._settle([self._pending.sent(parcel.session_id) for parcel in parcels])
+        await self._settle([self._pending.sent(parcel.mark) for parcel in parcels if parcel.mark is not None])
         self._metrics.pending.set(len(self._pending))
 
     async def _mark(self, marks: Iterable[Mark | None]) -> None:

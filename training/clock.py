@@ -31,15 +31,20 @@ def detect(values: Iterable[object]) -> Clock:
 
 
 def read(value: object, clock: Clock) -> EpochMs:
-    """The time in `value`. ValueError when it is none in this clock."""
+    """The time in `value`. ValueError when it is none in this clock, or one in another."""
     if clock in (Clock.ISO, Clock.ISO_UTC):
-        if not isinstance(value, str):
+        # "20231114" is a date to some and a number of seconds to others: here it is neither.
+        if not isinstance(value, str) or value.replace(".", "", 1).isdigit():
             raise ValueError("not ISO-8601")
         return read_time(round(_moment(value).timestamp() * 1000))
     number = _number(value)
     if number is None:
         raise ValueError("not a number")
-    return read_time(round(number * 1000 if clock is Clock.SECONDS else number))
+    if clock is Clock.SECONDS and number < _SECONDS_BELOW:
+        return read_time(round(number * 1000))
+    if clock is Clock.MILLISECONDS and _SECONDS_BELOW <= number < _MILLISECONDS_BELOW:
+        return read_time(round(number))
+    raise ValueError(f"not in {clock}")
 
 
 def _clock(value: object) -> Clock | None:

@@ -1,4 +1,4 @@
-"""Files of rows: NDJSON, or CSV and TSV with a header; plain, .gz or .xz. Read as a stream, never whole.
+"""Files of rows: NDJSON, or CSV and TSV with a header, a row a line; plain, .gz or .xz. Read as a stream, never whole.
 
 A row that cannot be read is counted by its reason and left out; a file that cannot be read is an error.
 """
@@ -96,15 +96,23 @@ class Rows:
         if missing := sorted(set(self.wanted) - set(columns)):
             detail = f"{self.path} has no column {', '.join(missing)}; it has {', '.join(columns) or 'none'}"
             raise DataError("columns", f"{detail}. Name the right one with --map FIELD=COLUMN")
-        cells = csv.reader(lines, delimiter=_delimiter(head, kind))
+        if twice := sorted(name for name, times in Counter(columns).items() if name and times > 1):
+            detail = f"{self.path} has the column {', '.join(twice)} twice, and which of them is meant cannot be told"
+            raise DataError("columns", f"{detail}. Rename or remove one")
+        alone = _Alone(lines)
+        cells = csv.reader(alone, delimiter=_delimiter(head, kind))
         while True:
+            alone.begun = False
             try:
                 record = next(cells)
             except StopIteration:
                 return
             except csv.Error:
                 record = ["?"] * (len(columns) + 1)
-            if len(record) == len(columns):
+            if alone.unclosed:
+                alone.unclosed = False
+                self.faults["quote"] += 1
+            elif len(record) == len(columns):
                 yield {column: cell for column, cell in zip(columns, record, strict=True) if cell}
             elif record:
                 self.faults["cells"] += 1
@@ -123,6 +131,28 @@ class Rows:
             except UnicodeDecodeError:
                 self.faults["encoding"] += 1
             first = False
+
+
+class _Alone:
+    """Lines for csv.reader, of which none goes on in the next: a stray quote would swallow the rest of the file."""
+
+    __slots__ = ("_lines", "begun", "unclosed")
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        #: The reader has had a line of its record. Whoever takes records from it says when one is done.
+        self.begun = False
+        #: The record has a quote that did not close on its line.
+        self.unclosed = False
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            if self.begun:
+                self.unclosed = True
+                yield '"'
+            self.begun = True
+            yield line
+        self.unclosed = self.begun
 
 
 def form(path: Path) -> str:

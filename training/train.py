@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from schemas.bundle import MANIFEST, Data, Manifest, encode
+from schemas.bundle import MANIFEST, UNSEALED, Data, Manifest, encode, sealed
 from schemas.errors import DataError, UsageError
 from schemas.item import Item
 from serving.ranking import bundle
@@ -53,7 +53,7 @@ def train(log: EventLog, catalogue: Iterable[Item], out: Path, now: int, command
     }
     files = bundle.pack(before.table, _options(before), sources)
     ranker = bundle.unpack(files)
-    manifest = Manifest(
+    unsealed = Manifest(
         version=ranker.version,
         counts_version=ranker.counts_version,
         created_at=now,
@@ -63,7 +63,9 @@ def train(log: EventLog, catalogue: Iterable[Item], out: Path, now: int, command
         data=_data(before, log.sha256),
         files=bundle.describe(files),
         golden=bundle.golden(ranker, _golden_sessions(before), int(before.sessions.times.max())),
+        sha256=UNSEALED,
     )
+    manifest = sealed(unsealed)
     _publish(files | {MANIFEST: encode(manifest)}, out)
     return manifest
 

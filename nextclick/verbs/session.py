@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nextclick.verbs.declare import Verbs, json_flag, verb
 from schemas.settings import Settings
@@ -12,6 +12,12 @@ from schemas.settings import Settings
 if TYPE_CHECKING:
     from schemas.session import Session, State
     from serving.state.sessions import StoredList
+
+
+_COPIES: Final = """\
+what it does not reach: the clicks themselves stay in clickstream until its retention ends (the setting
+clickstream_hours), published lists in recommendations for a day, dead letters for a week. An event log that is
+played again with `nextclick replay` is new clicks, which begin the session anew."""
 
 
 def declare(verbs: Verbs) -> None:
@@ -22,10 +28,11 @@ def declare(verbs: Verbs) -> None:
     erase = verb(
         below,
         "erase",
-        "asks the workers to forget a session, so that a replay does not bring it back",
+        "asks the workers to forget a session; its old records, delivered again, do not bring it back",
         run=_erase,
         example="nextclick session erase s-42",
     )
+    erase.epilog = f"{erase.epilog}\n\n{_COPIES}"
     for each in (show, erase):
         each.add_argument("id", metavar="ID", type=_session_id, help="the session id")
 
@@ -97,6 +104,9 @@ def _lines(state: State, stored: StoredList | None) -> list[str]:
 
 
 def _facts(session: Session) -> list[str]:
+    applied = [f"applied    up to {lane}.{offset}" for lane, offset in session.guards.items()]
+    if session.started == 0:
+        return ["not begun  nothing but late or refused events came, which are counted and not folded", *applied]
     return [
         f"started    {_moment(session.started)}",
         f"seen       {_moment(session.seen)}",
@@ -105,7 +115,7 @@ def _facts(session: Session) -> list[str]:
         *(f"cart       {item}" for item in session.cart),
         *(f"bought     {item}" for item in session.bought),
         *(f"shown      {item}" for item in session.shown),
-        *(f"applied    up to {lane}.{offset}" for lane, offset in session.guards.items()),
+        *applied,
     ]
 
 
@@ -115,9 +125,12 @@ def _moment(ts: int) -> str:
 
 def _erase(arguments: argparse.Namespace, settings: Settings) -> int:
     from nextclick.producer import ClickProducer
+    from nextclick.waiting import await_services
     from schemas.topics import OP_ERASE, OP_HEADER, Topics
 
-    with ClickProducer(settings, Topics.named(settings.topic_prefix).clickstream) as producer:
+    clickstream = Topics.named(settings.topic_prefix).clickstream
+    await_services(settings, settings.start_wait_s, wanted=[clickstream], redis=False)
+    with ClickProducer(settings, clickstream) as producer:
         producer.send(arguments.id.encode(), None, ((OP_HEADER, OP_ERASE),))
         producer.drain()
     print(f"the clickstream says to erase {arguments.id}; the workers do so when they reach it")

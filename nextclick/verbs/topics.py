@@ -22,8 +22,10 @@ def declare(verbs: Verbs) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from nextclick.terminal import say_json
+    from nextclick.waiting import await_services
     from serving.state import topics
 
+    await_services(settings, settings.start_wait_s, wanted=[], redis=False)
     declared = topics.create(settings, _TIMEOUT_S)
     if arguments.json:
         say_json([asdict(topic) for topic in declared])

@@ -1,6 +1,6 @@
 """Bundles on disk: a directory becomes a ranker, or is refused with the file at fault and what to do.
 
-1. The manifest is read, and only what it names.
+1. The manifest is read, checked against its own sha256, and then only what it names.
 2. Every file is read once; size and sha256 are checked on the very bytes that are used.
 3. They are unpacked: shapes, types, ranges.
 4. The golden sessions are ranked, and must be answered as they were when the bundle was made.
@@ -42,7 +42,7 @@ def verify(directory: Path) -> tuple[Manifest, Ranker]:
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """What the bundle says of itself, unverified."""
+    """What the bundle says of itself: as it was made, but its files not looked at."""
     with _refusing(directory):
         return _manifest(directory)
 

@@ -5,6 +5,7 @@ The only file that knows the client library for the hot path; its exceptions bec
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
@@ -25,19 +26,20 @@ Reply = list[bytes] | dict[bytes, bytes] | bytes | int | None
 #: One command waits at most this long; the worker's own loop decides whether to try again.
 _SOCKET_TIMEOUT_S: Final = 2.0
 _CONNECTIONS_MAX: Final = 16
-#: How Redis says "not now" rather than "never": retried, not a fault of ours.
-_TRANSIENT: Final = (
-    "OOM",
-    "LOADING",
-    "READONLY",
-    "MISCONF",
-    "CLUSTERDOWN",
-    "NOREPLICAS",
-    "MASTERDOWN",
-    "TRYAGAIN",
-    "MOVED",
-    "ASK",
-    "BUSY",
+#: How Redis says "not now" rather than "never": retried, not a fault of ours. The client strips the codes it knows
+#: and makes them types; from within a script, and for the codes it does not know, they stand in the text.
+_TRANSIENT_TYPES: Final = (
+    exceptions.OutOfMemoryError,
+    exceptions.ReadOnlyError,
+    exceptions.BusyLoadingError,
+    exceptions.ClusterDownError,
+    exceptions.MasterDownError,
+    exceptions.TryAgainError,
+    exceptions.MovedError,
+    exceptions.AskError,
+)
+_TRANSIENT_CODES: Final = re.compile(
+    r"(?:^|[\s-])(?:OOM|READONLY|LOADING|MISCONF|CLUSTERDOWN|NOREPLICAS|MASTERDOWN|TRYAGAIN|BUSY)\b"
 )
 
 
@@ -96,9 +98,12 @@ class Pipeline:
                 await self._client.script_load(script.source)
 
     def _refusal(self, error: Exception) -> RedisError | InvariantError:
-        if isinstance(error, exceptions.ResponseError) and not str(error).startswith(_TRANSIENT):
-            return InvariantError(f"Redis at {self._shown} refused a command of ours, which is a defect: {error}")
-        return self._unreachable(error)
+        if isinstance(error, exceptions.NoPermissionError | exceptions.AuthenticationError):
+            return RedisError(f"Redis at {self._shown} does not let us ({error}); give its user the right, then go on")
+        transient = isinstance(error, _TRANSIENT_TYPES) or _TRANSIENT_CODES.search(str(error))
+        if transient or not isinstance(error, exceptions.ResponseError):
+            return self._unreachable(error)
+        return InvariantError(f"Redis at {self._shown} refused a command of ours, which is a defect: {error}")
 
     def _unreachable(self, error: Exception) -> RedisError:
         return RedisError(

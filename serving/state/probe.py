@@ -69,6 +69,7 @@ def _ask_cluster(url: RedisUrl, timeout_s: float) -> RedisFound:
     with RedisCluster.from_url(address, **_bounds(timeout_s)) as cluster:
         nodes = cast(dict[str, dict[str, Any]], cluster.info(target_nodes=_CLUSTER_NODES))
         state = cast(dict[str, str], cluster.cluster_info(target_nodes=cluster.get_random_node()))
+        cluster.disconnect_connection_pools()  # which `with` alone leaves to the garbage collector
     if state.get("cluster_state") != "ok":
         raise RedisError(
             f"the Redis Cluster at {url.masked} does not serve all slots; `redis-cli --cluster check` tells"

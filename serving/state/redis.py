@@ -7,7 +7,6 @@ from itertools import groupby
 from typing import Final, Literal, cast
 
 from schemas import facts, keys
-from schemas.click import Erase
 from schemas.session import IDLE_MS, Outcome, Record, State, event_hash
 from schemas.settings import RedisUrl
 from serving.state import scripts
@@ -85,24 +84,14 @@ def _slot(session_id: str) -> list[str]:
 def _pack_records(records: Sequence[Record]) -> list[Argument]:
     packed: list[Argument] = []
     for record in records:
-        position, event = record.position, record.event
-        packed += (_kind(record), record.record_time)
-        packed += (_ts(record), position.lane, position.offset)
-        if isinstance(event, Erase):
-            packed += (b"", b"", 0)
+        position, click = record.position, record.click
+        if click is None:
+            packed += (scripts.ERASE_CODE, record.record_time, 0, position.lane, position.offset, b"", b"", 0)
         else:
-            packed += (event_hash(event.event_id), event.event_id, len(event.touched), *event.touched)
+            kind, items = facts.TYPE_CODES[click.type], click.touched
+            packed += (kind, record.record_time, int(click.ts), position.lane, position.offset)
+            packed += (event_hash(click.event_id), click.event_id, len(items), *items)
     return packed
-
-
-def _kind(record: Record) -> int:
-    if isinstance(record.event, Erase) or record.erases:
-        return scripts.ERASE_CODE
-    return facts.TYPE_CODES[record.event.type]
-
-
-def _ts(record: Record) -> int:
-    return record.record_time if isinstance(record.event, Erase) else int(record.event.ts)
 
 
 def _pack_draft(draft: Draft) -> tuple[Argument, ...]:

@@ -16,6 +16,7 @@ from schemas.recommendation import Item, Model, Reason, Recommendation, Triggere
 from schemas.session import Position, Record
 from schemas.settings import RedisUrl
 from schemas.wire import EpochMs
+from serving.state import probe
 from serving.state.pipeline import Call, Pipeline
 from serving.state.redis import RedisSessionStore
 from serving.state.sessions import Draft, Folded, Work
@@ -25,6 +26,8 @@ pytestmark = pytest.mark.bench
 
 NOW = 1_700_000_000_000
 SESSIONS = 500
+#: What is folded or stored at once: well within the time that one answer of Redis may take.
+SLICE = 100
 
 
 def records(name: str, events: int, first: int = 0) -> list[Record]:
@@ -42,7 +45,7 @@ def records(name: str, events: int, first: int = 0) -> list[Record]:
 
 
 def test_bytes_a_session(redis_server: str) -> None:
-    print(f"\n{conditions.line('redis')}; MEMORY USAGE of redis-server, 9-digit item ids, mean of {SESSIONS}")
+    print(f"\n{_conditions(redis_server)}; MEMORY USAGE, 9-digit item ids, mean of {SESSIONS}")
     for events in (1, 5, 20, 50, 200):
         weights = asyncio.run(_weigh(RedisUrl(redis_server), events))
         session, stored = (sum(each) / SESSIONS for each in zip(*weights, strict=True))
@@ -52,8 +55,9 @@ def test_bytes_a_session(redis_server: str) -> None:
 async def _weigh(url: RedisUrl, events: int) -> list[tuple[int, int]]:
     store, pipeline = RedisSessionStore(url), Pipeline(url)
     names = [f"weigh-{secrets.token_hex(8)}" for _ in range(SESSIONS)]
-    folded = await store.fold([Work(name, records(name, events)) for name in names])
-    await store.store([_draft(entry) for entry in folded])
+    for some in _slices(names):
+        folded = await store.fold([Work(name, records(name, events)) for name in some])
+        await store.store([_draft(entry) for entry in folded])
     weights = [
         await pipeline.run(
             [Call(("MEMORY USAGE", key, "SAMPLES", 0)) for key in (keys.session(name), keys.recommendation(name))]
@@ -67,8 +71,13 @@ async def _weigh(url: RedisUrl, events: int) -> list[tuple[int, int]]:
     return [(cast(int, session), cast(int, stored or 0)) for session, stored in weights]
 
 
-def _usage(key: str) -> Call:
-    return Call(("MEMORY USAGE", key, "SAMPLES", 0))
+def _slices(names: list[str]) -> list[list[str]]:
+    return [names[at : at + SLICE] for at in range(0, len(names), SLICE)]
+
+
+def _conditions(url: str) -> str:
+    found = probe.redis(RedisUrl(url), timeout_s=5.0)
+    return f"{conditions.line('redis')}, redis-server {'.'.join(map(str, found.version))}"
 
 
 def _draft(entry: Folded) -> Draft:
@@ -91,7 +100,7 @@ def _draft(entry: Folded) -> Draft:
 @pytest.mark.parametrize("kind", ["redis_server", "redis_cluster"])
 def test_folds_a_second(request: pytest.FixtureRequest, kind: str) -> None:
     url = RedisUrl(request.getfixturevalue(kind))
-    print(f"\n{conditions.line('redis')}; {kind}, one client, 20 events already in each session")
+    print(f"\n{_conditions(url.reveal())}; {kind}, one client, 20 events already in each session")
     for batch in (1, 16, 256):
         print(f"batches of {batch:3}: {asyncio.run(_fold_rate(url, batch)):6.0f} folds/s")
 
@@ -99,7 +108,8 @@ def test_folds_a_second(request: pytest.FixtureRequest, kind: str) -> None:
 async def _fold_rate(url: RedisUrl, batch: int) -> float:
     store = RedisSessionStore(url)
     names = [f"rate-{secrets.token_hex(8)}" for _ in range(1_024)]
-    await store.fold([Work(name, records(name, 20)) for name in names])
+    for some in _slices(names):
+        await store.fold([Work(name, records(name, 20)) for name in some])
     works = [Work(name, records(name, 1, first=20)) for name in names]
     started = perf_counter()
     for at in range(0, len(works), batch):

@@ -63,6 +63,11 @@ class Shop:
         raws = topic.read_all(self.settings.kafka, self.names.recommendations)
         return [recommendation.decode(raw.value) for raw in raws if raw.value is not None]
 
+    def lacks_list_for(self, clicks: list[Click], version: int) -> set[str]:
+        """The sessions whose list for this version is not on the topic."""
+        told = {each.session_id for each in self.lists() if each.session_version == version}
+        return {click.session_id for click in clicks} - told
+
     def letters(self) -> list[topic.Raw]:
         return topic.read_all(self.settings.kafka, self.names.dead)
 

@@ -96,6 +96,7 @@ def test_the_cluster_spreads_sessions_and_keeps_each_on_one_node(redis_cluster: 
             assert count == 4
             (node,) = {client.get_node_from_key(key).name for key in mine}
             nodes.add(node)
+        client.disconnect_connection_pools()  # which `with` alone leaves to the garbage collector
         assert len(nodes) == 3
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from aiokafka import AIOKafkaProducer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from schemas import facts
@@ -31,7 +33,9 @@ class Raw:
 
 
 def produce(
-    servers: str, topic: str, records: Iterable[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]]
+    servers: str,
+    topic: str,
+    records: Iterable[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]],
 ) -> list[Position]:
     """Where each record came to lie, by Kafka's own partitioner; the epoch is left empty."""
     producer = KafkaProducer(bootstrap_servers=servers, acks="all", max_request_size=2**21)
@@ -42,6 +46,23 @@ def produce(
     finally:
         producer.close(_WAIT_S)
     return [Position("", answer.partition, answer.offset) for answer in answers]
+
+
+def produce_compressed(servers: str, topic: str, records: Iterable[tuple[bytes, bytes]], compression: str) -> None:
+    """In one batch a partition, as far as they go into one."""
+
+    async def whole() -> None:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=servers, acks="all", compression_type=compression, max_request_size=2**24, linger_ms=50,
+            max_batch_size=2**23,
+        )  # fmt: skip
+        await producer.start()
+        try:
+            await asyncio.gather(*[await producer.send(topic, value, key=key) for key, value in records])
+        finally:
+            await producer.stop()
+
+    asyncio.run(whole())
 
 
 def produce_clicks(servers: str, topic: str, clicks: Iterable[Click]) -> list[Position]:

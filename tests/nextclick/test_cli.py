@@ -90,6 +90,16 @@ def test_a_command_line_that_makes_no_sense_ends_with_64(
     assert capsys.readouterr().err
 
 
+@pytest.mark.parametrize("verb", [["demo"], ["topics", "create"], ["session", "show", "s-42"]], ids=" ".join)
+def test_a_flag_that_does_not_exist_is_answered_with_the_usage_of_its_verb(
+    verb: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*verb, "--nope"]) == 64
+    said = capsys.readouterr().err
+    assert said.startswith(f"usage: nextclick {' '.join(verb[:2])} ")
+    assert "--nope" in said
+
+
 def test_a_wrong_setting_ends_with_78_before_anything_is_touched(listener: socket.socket) -> None:
     # given
     address = f"{LOOPBACK}:{listener.getsockname()[1]}"
@@ -186,7 +196,16 @@ def test_a_bundle_says_what_it_is() -> None:
     assert verified["golden"] == len(shown["golden"]["sessions"])
 
 
-@pytest.mark.parametrize("verb", [["stream"], ["replay", ROOT / "nextclick" / "sample" / "replay.csv.gz"]])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["stream"],
+        ["replay", ROOT / "nextclick" / "sample" / "replay.csv.gz"],
+        ["topics", "create"],
+        ["session", "erase", "s-42"],
+    ],
+    ids=lambda verb: str(verb[0]),
+)
 def test_absent_services_are_waited_for_and_then_end_it_with_69(verb: list[str | Path]) -> None:
     # given
     kafka = f"{LOOPBACK}:{free_port()}"

@@ -50,6 +50,12 @@ def test_a_demo_whose_worker_refuses_its_bundle_ends_with_70_and_the_reason(tmp_
     assert "items.json" in done.stderr
 
 
+def test_a_demo_whose_bundle_is_not_there_starts_nothing_and_ends_with_65() -> None:
+    done = nextclick("demo", "--bundle", "/no/such/bundle")
+    assert done.returncode == 65
+    assert done.stderr.startswith("nextclick: missing: /no/such/bundle: no such directory")
+
+
 @pytest.fixture
 def running() -> Iterator[subprocess.Popen[str]]:
     """A demo whose worker answers."""

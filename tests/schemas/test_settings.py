@@ -25,8 +25,18 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default() -> N
     [
         ("NEXTCLICK_KAFKA", "no-port", "host:port"),
         ("NEXTCLICK_KAFKA", "", "host:port"),
+        ("NEXTCLICK_KAFKA", "localhost:99999", "host:port"),
+        ("NEXTCLICK_KAFKA", "localhost:0", "host:port"),
+        ("NEXTCLICK_KAFKA", "a:9092,b:65536", "1 to 65535"),
         ("NEXTCLICK_REDIS", "http://localhost", "redis://"),
         ("NEXTCLICK_REDIS", "redis://host:notaport", "redis://"),
+        ("NEXTCLICK_REDIS", "redis://host:99999", "redis://"),
+        ("NEXTCLICK_REDIS", "redis://host:0", "redis://"),
+        ("NEXTCLICK_REDIS", "redis://user@host:99999", "redis://"),
+        ("NEXTCLICK_REDIS", "redis://host/abc", "db is a number"),
+        ("NEXTCLICK_REDIS", "redis://host/0/1", "db is a number"),
+        ("NEXTCLICK_REDIS", "redis+cluster://host/1", "of a cluster 0"),
+        ("NEXTCLICK_TOPIC_EPOCH", "0BADCAFE", "lower-case"),
         ("NEXTCLICK_TOPIC_PREFIX", "a b", "letters"),
         ("NEXTCLICK_TOPIC_EPOCH", "xyz", "8 hexadecimal"),
         ("NEXTCLICK_PARTITIONS", "0", "1 to 1024"),
@@ -63,9 +73,41 @@ def test_a_password_is_never_shown() -> None:
     assert read.redis.reveal() == "rediss://user:hunter2@host:6380/1"
     for text in (str(read.redis), repr(read.redis), repr(read), str(read.shown()), f"{read.redis}"):
         assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "redis://user:hunter2@host:port",
+        "redis://:hunter2@host:99999",
+        "redis://:hunt@er2:hunter2@host/abc",
+        "redis://host/abc?password=hunter2",
+        "redis://user:hunter2@[host",
+        "http://user:hunter2@host",
+    ],
+)
+def test_a_password_is_not_shown_when_its_address_is_refused(wrong: str) -> None:
     with pytest.raises(SettingsError) as refused:
-        Settings.read({"NEXTCLICK_REDIS": "redis://user:hunter2@host:port"}, {})
+        Settings.read({"NEXTCLICK_REDIS": wrong}, {})
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_password_among_the_options_is_not_shown() -> None:
+    read = Settings.read({"NEXTCLICK_REDIS": "rediss://host/0?ssl_ca_certs=ca.pem&password=hunter2"}, {})
+    assert "hunter2" not in f"{read.redis} {read.redis!r}"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["redis://host", "redis://host/", "redis://host:6379/15", "redis+cluster://host:1", "redis+cluster://[::1]:1/0"],
+)
+def test_a_redis_address_may_leave_out_what_is_usual(address: str) -> None:
+    assert Settings.read({"NEXTCLICK_REDIS": address}, {}).redis.reveal() == address
+
+
+@pytest.mark.parametrize("address", ["h:1", "h:65535", "a-b.c:9092,[::1]:9093"])
+def test_a_kafka_address_may_have_any_port_there_is(address: str) -> None:
+    assert Settings.read({"NEXTCLICK_KAFKA": address}, {}).kafka == address
 
 
 def test_a_cluster_address_says_so() -> None:

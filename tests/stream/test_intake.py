@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.topics import DEAD_OFFSET, DEAD_PARTITION, DEAD_REASON, DEAD_TIME, DEAD_TOPIC, Topics
+from schemas.topics import DEAD_CUT, DEAD_OFFSET, DEAD_PARTITION, DEAD_REASON, DEAD_TIME, DEAD_TOPIC, Topics
 from stream import dead
 from stream.intake import Delivery, read_batch
 
@@ -53,3 +53,29 @@ def test_a_hostile_payload_fills_no_header() -> None:
     (record,) = dead.letters(intake.letters, NAMES)
 
     assert all(len(value) < 1_000 for _, value in record.headers)
+
+
+def test_a_letter_too_large_for_its_topic_is_cut_and_says_so() -> None:
+    """A record of a few KiB on the wire may unpack to many MiB."""
+    intake = read_batch([delivery(7, value=b"x" * 3 * 2**20)], "0badcafe")
+
+    (record,) = dead.letters(intake.letters, NAMES)
+
+    assert record.value is not None
+    assert len(record.value) < 2**20
+    assert dict(record.headers)[DEAD_CUT] == b"2 3145728"
+
+
+def test_a_record_of_nothing_has_a_letter_that_can_be_sent() -> None:
+    nothing = Delivery(None, None, (), 3, 9, 5, lambda: None)
+
+    (record,) = dead.letters(read_batch([nothing], "0badcafe").letters, NAMES)
+
+    assert (record.key, record.value) == (None, b"")
+    assert dict(record.headers)[DEAD_CUT] == b"null null"
+
+
+def test_a_record_without_a_time_is_no_event() -> None:
+    for record_time in (-1, 0):
+        (letter,) = read_batch([delivery(1, record_time=record_time)], "0badcafe").letters
+        assert letter.reason == "no_time"

@@ -53,10 +53,15 @@ class Store(MemorySessionStore):
     def __init__(self, diary: Diary) -> None:
         super().__init__()
         self.diary = diary
+        self.lose_answers = 0
 
     async def fold(self, works: Sequence[Work], idle_ms: int = IDLE_MS) -> list[Folded]:
         self.diary.note("fold", RedisError("away"))
-        return await super().fold(works, idle_ms)
+        folded = await super().fold(works, idle_ms)
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise RedisError("the connection broke before the answer came")
+        return folded
 
     async def store(self, drafts: Sequence[Draft]) -> list[Stored]:
         self.diary.note("store", RedisError("away"))
@@ -260,6 +265,55 @@ def test_an_erased_session_is_taken_back_and_settled() -> None:
 
     assert [each.value is None for each in worker.kafka.taken] == [False, True]
     assert worker.kafka.taken[-1].key == b"s1"
+
+
+def test_an_erasure_whose_answer_was_lost_is_still_told() -> None:
+    """The script ran, the connection broke: tried again, it answers that there is nothing left to do."""
+    diary = Diary()
+
+    async def script(worker: Worker) -> None:
+        worker.deliver(click(1))
+        await worker.run_until(lambda: diary.lines.count("settle") == 1)
+        worker.store.lose_answers = 1
+        worker.deliver(None, headers=[(OP_HEADER, OP_ERASE)])
+        await worker.run_until(lambda: diary.lines.count("settle") == 2)
+
+    worker = play(diary, script)
+
+    assert [each.value is None for each in worker.kafka.taken] == [False, True]
+
+
+def test_an_erasure_is_told_though_an_impression_followed_it_in_the_same_batch() -> None:
+    diary = Diary()
+    shown = Click(event_id="i", session_id="s1", type="impression", ts=EpochMs(NOW + 1), items=("lamp",))
+
+    async def script(worker: Worker) -> None:
+        worker.deliver(click(1))
+        await worker.run_until(lambda: diary.lines.count("settle") == 1)
+        worker.deliver(None, headers=[(OP_HEADER, OP_ERASE)])
+        worker.deliver(encode(shown))
+        await worker.run_until(lambda: diary.lines.count("settle") == 2)
+
+    worker = play(diary, script)
+
+    assert [each.value is None for each in worker.kafka.taken] == [False, True]
+
+
+def test_a_lane_that_was_lost_takes_its_unsent_lists_with_it() -> None:
+    """Its new owner may have erased a session meanwhile; our older list must not follow that word."""
+    diary = Diary(publish=1)
+
+    async def script(worker: Worker) -> None:
+        async with worker.running():
+            worker.deliver(click(1))
+            await until(lambda: diary.faults["publish"] == 0)
+            worker.ranking.revoke([LANE])
+            worker.ranking.assign(["another"])
+            await asyncio.sleep(1.2)
+
+    worker = play(diary, script)
+
+    assert worker.kafka.taken == []
 
 
 def test_a_new_owner_of_a_lane_ranks_what_the_last_one_left() -> None:

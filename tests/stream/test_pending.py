@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -57,7 +58,9 @@ def test_an_event_that_comes_while_its_session_is_ranked_keeps_it_pending() -> N
     pending.take(1)
     pending.expect("s", LANE, 2)
     assert pending.ranked("s", sending=True) is None
-    assert pending.sent("s") is None, "the event is still being folded"
+    mark = pending.mark_of("s")
+    assert mark is not None
+    assert pending.sent(mark) is None, "the event is still being folded"
     pending.offer(folded("s", 2))
 
     assert [facts.incarnation(entry.facts)[1] for entry in pending.take(9)] == [2]
@@ -66,18 +69,19 @@ def test_an_event_that_comes_while_its_session_is_ranked_keeps_it_pending() -> N
 def test_a_lane_that_went_to_another_worker_is_forgotten() -> None:
     pending = Pending()
     pending.expect("ours", LANE, 1)
-    pending.expect("theirs", "0badcafe.1", 1)
+    mark = pending.expect("theirs", "0badcafe.1", 1)
+    assert mark is not None
     pending.offer(folded("theirs", 1))
 
-    pending.release("0badcafe.1")
+    assert pending.release("0badcafe.1") == ["theirs"]
 
     assert len(pending) == 1
     assert pending.take(9) == []
-    assert pending.sent("theirs") is None
+    assert pending.sent(mark) is None
 
 
 class Shop(RuleBasedStateMachine):
-    """Events, rankings and deliveries in any order, against what a shopper may rely on."""
+    """Events, rankings, deliveries, crashes and rebalances in any order, against what a shopper may rely on."""
 
     sessions = st.sampled_from(["a", "b", "c"])
 
@@ -85,11 +89,16 @@ class Shop(RuleBasedStateMachine):
         super().__init__()
         self.pending = Pending()
         self.now = 0
+        #: What Redis holds: marks, versions, and for which version a list was published.
         self.marked: dict[str, Mark] = {}
         self.version = dict.fromkeys("abc", 0)
         self.out = dict.fromkeys("abc", 0)
-        self.in_ranking: dict[str, int] = {}
-        self.sending: list[tuple[str, int]] = []
+        self.in_ranking: list[tuple[str, int]] = []
+        self.sending: list[tuple[str, int, Mark | None]] = []
+
+    def mark(self, mark: Mark | None) -> None:
+        if mark is not None:
+            self.marked[mark.session_id] = mark
 
     def settle(self, mark: Mark | None) -> None:
         if mark is not None and self.marked.get(mark.session_id) == mark:
@@ -97,38 +106,60 @@ class Shop(RuleBasedStateMachine):
 
     @rule(session=sessions, changes=st.booleans())
     def event(self, session: str, changes: bool) -> None:
-        mark = self.pending.expect(session, LANE, self.now)
-        if mark is not None:
-            self.marked[session] = mark
+        self.mark(self.pending.expect(session, LANE, self.now))
         if changes:
             self.version[session] += 1
             self.pending.offer(folded(session, self.version[session]))
         else:
             self.settle(self.pending.dismiss(session))
 
+    @rule(session=sessions)
+    def erase_or_the_like(self, session: str) -> None:
+        """Nothing to rank, and word of it to be sent."""
+        self.mark(self.pending.expect(session, LANE, self.now))
+        self.settle(self.pending.dismiss(session, sending=True))
+        self.sending.append((session, 0, self.pending.mark_of(session)))
+
+    @precondition(lambda self: not self.in_ranking)  # one batch is ranked at a time
     @rule(count=st.integers(1, 3))
     def begin_ranking(self, count: int) -> None:
-        for entry in self.pending.take(count):
-            assert entry.session_id not in self.in_ranking, "a session is ranked once at a time"
-            self.in_ranking[entry.session_id] = facts.incarnation(entry.facts)[1]
+        self.in_ranking += [(each.session_id, facts.incarnation(each.facts)[1]) for each in self.pending.take(count)]
 
     @precondition(lambda self: self.in_ranking)
     @rule(data=st.data(), refused=st.booleans())
     def end_ranking(self, data: st.DataObject, refused: bool) -> None:
-        session = data.draw(st.sampled_from(sorted(self.in_ranking)))
-        version = self.in_ranking.pop(session)
+        session, version = self.in_ranking.pop(data.draw(st.integers(0, len(self.in_ranking) - 1)))
         # The store refuses only what something newer has replaced, or what is gone.
         refused = refused and version < self.version[session]
         self.settle(self.pending.ranked(session, sending=not refused))
         if not refused:
-            self.sending.append((session, version))
+            self.sending.append((session, version, self.pending.mark_of(session)))
 
     @precondition(lambda self: self.sending)
     @rule(data=st.data())
     def deliver(self, data: st.DataObject) -> None:
-        session, version = self.sending.pop(data.draw(st.integers(0, len(self.sending) - 1)))
+        session, version, mark = self.sending.pop(data.draw(st.integers(0, len(self.sending) - 1)))
         self.out[session] = max(self.out[session], version)
-        self.settle(self.pending.sent(session))
+        if mark is not None:
+            self.settle(self.pending.sent(mark))
+
+    @rule()
+    def crash(self) -> None:
+        """Whatever was under way is gone; the next worker finds what Redis holds."""
+        self.pending, self.in_ranking, self.sending = Pending(), [], []
+        self.adopt()
+
+    @rule()
+    def rebalance(self) -> None:
+        """The lane goes and comes back, while rankings and deliveries of before are still under way."""
+        self.pending.release(LANE)
+        self.adopt()
+
+    def adopt(self) -> None:
+        for session, theirs in sorted(self.marked.items()):
+            self.now = max(self.now, theirs.since + 1)
+            self.mark(self.pending.expect(session, LANE, self.now))
+            self.pending.offer(folded(session, self.version[session]))
 
     @rule(by=st.integers(0, 2))
     def time_passes(self, by: int) -> None:
@@ -139,12 +170,29 @@ class Shop(RuleBasedStateMachine):
         for session, version in self.version.items():
             assert self.out[session] == version or session in self.marked
 
-    @invariant()
-    def who_lacks_nothing_is_not_marked_for_ever(self) -> None:
-        busy = set(self.in_ranking) | {session for session, _ in self.sending}
-        for session in self.marked:
-            assert session in busy or self.out[session] < self.version[session]
+    def teardown(self) -> None:
+        """Once nothing more happens, everybody has the list for their version and nobody is marked."""
+        for _ in range(5):
+            if not self.in_ranking:
+                self.begin_ranking(3)
+            while self.in_ranking:
+                session, version = self.in_ranking.pop()
+                self.settle(self.pending.ranked(session, sending=True))
+                self.sending.append((session, version, self.pending.mark_of(session)))
+            while self.sending:
+                session, version, mark = self.sending.pop()
+                self.out[session] = max(self.out[session], version)
+                if mark is not None:
+                    self.settle(self.pending.sent(mark))
+        assert self.out == self.version
+        assert self.marked == {}
+        assert len(self.pending) == 0
 
 
 def test_no_order_of_things_loses_a_list() -> None:
     run_state_machine_as_test(Shop, settings=settings(max_examples=200, stateful_step_count=40, deadline=None))
+
+
+@pytest.mark.chaos
+def test_no_order_of_things_loses_a_list_at_length() -> None:
+    run_state_machine_as_test(Shop, settings=settings(max_examples=3_000, stateful_step_count=80, deadline=None))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import secrets
+import socket
 import threading
 from dataclasses import replace
 from functools import partial
 
 import msgspec
+import pytest
 
 from nextclick.servers import Guardian
 from schemas import facts, keys, recommendation
@@ -93,6 +95,53 @@ def test_what_cannot_be_taken_goes_to_the_dead_letters_and_the_next_click_is_unh
     assert worker.stop() == 0
 
 
+@pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+def test_batches_compressed_in_every_way_are_read(shop: Shop, compression: str) -> None:
+    clicks = shop.clicks(50, sessions=5)
+    worker = shop.worker()
+
+    records = [(click.session_id.encode(), encode(click)) for click in clicks]
+    topic.produce_compressed(shop.settings.kafka, shop.names.clickstream, records, compression)
+
+    topic.eventually(lambda: shop.folded(clicks) == 50, "all are folded")
+    assert worker.stop() == 0
+
+
+def test_a_record_that_unpacks_to_more_than_any_topic_takes_stops_nobody(shop: Shop) -> None:
+    (good,) = shop.clicks(1, sessions=1)
+    key = good.session_id.encode()
+    topic.produce_compressed(shop.settings.kafka, shop.names.clickstream, [(key, b"x" * 3 * 2**20)], "gzip")
+    shop.send([good])
+
+    worker = shop.worker()
+
+    topic.eventually(lambda: shop.folded([good]) == 1, "the click behind it is folded")
+    (letter,) = shop.letters()
+    assert dict(letter.headers)[DEAD_REASON].startswith(b"too_large")
+    assert worker.stop() == 0
+
+
+def test_workers_that_join_and_leave_lose_nothing_and_double_nothing(shop: Shop) -> None:
+    clicks = shop.clicks(3_000, sessions=100)
+    first = shop.worker()
+    first.await_assigned()
+    sender = threading.Thread(target=shop.send_in_parts, args=(clicks, 100))
+    sender.start()
+    topic.eventually(partial(shop.has_folded, clicks, 300), "the first is at work", every_s=0.01)
+
+    second = shop.worker()
+    second.await_assigned()
+    assert first.stop() == 0
+    third = shop.worker()
+    third.await_assigned()
+    second.kill()
+    sender.join()
+
+    topic.eventually(lambda: shop.sessions_that_differ() == [], "every session is the fold of the topic", 60)
+    topic.eventually(lambda: shop.lacks_list_for(clicks, 30) == set(), "everybody's last list is out", 60)
+    assert third.stop() == 0
+
+
 def test_a_killed_worker_loses_no_event_and_doubles_none(shop: Shop) -> None:
     clicks = shop.clicks(6_000, sessions=150)
     worker = shop.worker()
@@ -110,14 +159,7 @@ def test_a_killed_worker_loses_no_event_and_doubles_none(shop: Shop) -> None:
     shop.send(clicks[::50])
 
     topic.eventually(lambda: shop.sessions_that_differ() == [], "every session is the fold of the topic", 60)
-    topic.eventually(
-        lambda: (
-            {each.session_id for each in shop.lists() if each.session_version == 40}
-            == {click.session_id for click in clicks}
-        ),
-        "the list for the last version of every session is out",
-        60,
-    )
+    topic.eventually(lambda: shop.lacks_list_for(clicks, 40) == set(), "everybody's last list is out", 60)
     assert 0.2 * 6_000 <= struck[0] <= 0.8 * 6_000, "a worker killed before or after its work proves nothing"
     assert worker.stop() == 0
 
@@ -212,6 +254,16 @@ def test_a_redis_that_stays_away_ends_the_worker_with_70_and_loses_nothing(guard
     after = shop.worker()
     topic.eventually(lambda: shop.sessions_that_differ() == [], "what was not acknowledged came again")
     assert after.stop() == 0
+
+
+def test_a_metrics_port_that_is_taken_is_a_wrong_setting(shop: Shop) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        worker = Worker(shop.guardian, replace(shop.settings, metrics_port=taken.getsockname()[1]))
+
+        assert worker.await_end(30) == 78
+    assert "NEXTCLICK_METRICS_PORT" in worker.said()
 
 
 def test_a_worker_without_its_topics_says_what_to_run_and_ends_with_69(guardian: Guardian, settings: Settings) -> None:

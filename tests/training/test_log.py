@@ -82,8 +82,73 @@ def test_the_clock_of_a_log_is_detected_and_said(
 def test_one_odd_time_does_not_decide_the_clock(tmp_path: Path) -> None:
     path = written(tmp_path / "log.csv", HEAD + "s,a,12\n" + f"s,b,{MS}\n" * 3)
     found = log.read([path])
-    assert [click.ts for click in found] == [12, MS, MS, MS]
+    assert [click.ts for click in found] == [MS, MS, MS]
     assert found.clocks == {"log.csv": Clock.MILLISECONDS}
+    assert found.faults == {"ts": 1}
+
+
+@pytest.mark.parametrize(
+    ("usual", "read", "others"),
+    [
+        ("1700000000", MS, ["1700000000000", "1700000000000000", "1700000000000000000", "2023-11-14T22:13:20Z"]),
+        ("1700000000000", MS, ["1700000000", "1700000000.5", "1700000000000000", "2023-11-14T22:13:20Z"]),
+        ("2023-11-14T22:13:20Z", MS, ["1700000000", "1700000000000", "20231114"]),
+        ("2023-11-14 22:13:20", MS, ["1700000000", "1700000000000", "20231114"]),
+    ],
+)
+def test_a_time_in_another_unit_than_its_file_is_a_fault_and_never_a_thousand_times_off(
+    tmp_path: Path, usual: str, read: int, others: list[str]
+) -> None:
+    # given the other units where nobody looks to tell how times are written
+    rows_ = [f"s,a,{usual}\n"] * 150 + [f"s,b,{other}\n" for other in others]
+
+    # when
+    found = log.read([written(tmp_path / "log.csv", HEAD + "".join(rows_))])
+
+    # then
+    assert {click.ts for click in found} == {read}
+    assert (found.events, found.faults) == (150, {"ts": len(others)})
+
+
+def test_a_log_in_a_unit_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "log.csv", HEAD + "s,a,1700000000000000\n" * 3)
+    with pytest.raises(DataError, match="ts 3"):
+        list(log.read([path]))
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.tsv"])
+@pytest.mark.parametrize("stray", ['s,"b,TS', 's,b,"TS', '"s,b,TS', 's,"b"",TS', 's,"b","TS'])
+def test_a_stray_quote_costs_its_own_row_and_no_other(tmp_path: Path, name: str, stray: str) -> None:
+    # given
+    good, wrong = f"s,a,{MS}\n", stray.replace("TS", str(MS)) + "\n"
+    text = HEAD + good + wrong + good * 1000 + wrong + wrong + good + wrong
+    path = written(tmp_path / name, text.replace(",", "\t") if name.endswith("tsv") else text)
+
+    # when
+    found = log.read([path])
+
+    # then
+    assert {click.item_id for click in found} == {"a"}
+    assert (found.events, found.faults) == (1002, {"quote": 4})
+
+
+def test_quotes_that_close_on_their_line_are_no_fault(tmp_path: Path) -> None:
+    rows_ = f's,"b, ""c""",{MS}\ns,5" screen,{MS}\n"s","d",{MS}\n'
+    found = log.read([written(tmp_path / "log.csv", HEAD + rows_)])
+    assert [click.item_id for click in found] == ['b, "c"', '5" screen', "d"]
+    assert found.faults.total() == 0
+
+
+def test_a_header_that_names_a_column_twice_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "log.csv", f"session_id,item_id,ts,item_id\ns,a,{MS},b\n")
+    with pytest.raises(DataError, match="item_id twice") as refused:
+        list(log.read([path]))
+    assert refused.value.reason == "columns"
+
+
+def test_columns_without_a_name_are_nobodys(tmp_path: Path) -> None:
+    [click] = log.read([written(tmp_path / "log.csv", f",session_id,item_id,ts,\n1,s,a,{MS},x\n")])
+    assert click.item_id == "a"
 
 
 def test_bad_rows_are_counted_by_what_is_wrong_with_them(tmp_path: Path) -> None:

@@ -46,10 +46,38 @@ local function with(packed, count, item, most)
   return packed, count
 end
 
+-- The ids shown, as a table: a widget reports thirty at once, so they are unpacked once a script, not once an id.
+local function unpacked(packed)
+  local items, at = {}, 1
+  while at <= #packed do
+    local stop = at + 2 + struct.unpack('>I2', packed, at)
+    items[#items + 1] = packed:sub(at + 2, stop - 1)
+    at = stop
+  end
+  return items
+end
+
+local function packed(items)
+  local parts = {}
+  for i, item in ipairs(items) do parts[i] = struct.pack('>I2', #item) .. item end
+  return table.concat(parts)
+end
+
+local function show(s, items)
+  s.shown = s.shown or unpacked(s.s)
+  for _, item in ipairs(items) do
+    for at, other in ipairs(s.shown) do
+      if other == item then table.remove(s.shown, at); break end
+    end
+    s.shown[#s.shown + 1] = item
+    if #s.shown > SHOWN_MAX then table.remove(s.shown, 1) end
+  end
+end
+
 local function fresh(started, guards)
   return {
     started = started, seen = started, version = 0, guards = guards,
-    recent = 0, carted = 0, purchased = 0, seen_items = 0,
+    recent = 0, carted = 0, purchased = 0, shown_count = 0,
     r = '', c = '', b = '', s = '', i = '', l = '',
   }
 end
@@ -58,7 +86,7 @@ local function opened(hash)
   local s = fresh(0, {})
   if not hash.h then return s end
   if hash.f ~= FORMAT then error('nextclick: session of format ' .. tostring(hash.f)) end
-  s.started, s.seen, s.version, s.recent, s.carted, s.purchased, s.seen_items = struct.unpack('>I8I8I4BBBB', hash.h)
+  s.started, s.seen, s.version, s.recent, s.carted, s.purchased, s.shown_count = struct.unpack('>I8I8I4BBBB', hash.h)
   for _, name in ipairs({ 'r', 'c', 'b', 's', 'i', 'l' }) do s[name] = hash[name] or '' end
   for name, value in pairs(hash) do
     if name:sub(1, 2) == 'o:' then s.guards[name:sub(3)] = value end
@@ -67,9 +95,10 @@ local function opened(hash)
 end
 
 local function closed(s)
+  if s.shown then s.s, s.shown_count = packed(s.shown), #s.shown end
   local hash = {
     f = FORMAT,
-    h = struct.pack('>I8I8I4BBBB', s.started, s.seen, s.version, s.recent, s.carted, s.purchased, s.seen_items),
+    h = struct.pack('>I8I8I4BBBB', s.started, s.seen, s.version, s.recent, s.carted, s.purchased, s.shown_count),
   }
   for _, name in ipairs({ 'r', 'c', 'b', 's', 'i', 'l' }) do
     if s[name] ~= '' then hash[name] = s[name] end
@@ -82,7 +111,7 @@ end
 local function applied(s, record, ts)
   local item = record.items[1]
   if record.kind == IMPRESSION then
-    for _, shown in ipairs(record.items) do s.s, s.seen_items = with(s.s, s.seen_items, shown, SHOWN_MAX) end
+    show(s, record.items)
     return false
   end
   if record.kind == REMOVE then
