@@ -156,12 +156,12 @@ def render(figures: Figures, board: Board, addresses: str, width: int, height: i
 
 def _headline(figures: Figures) -> Table:
     grid = Table.grid(expand=True, padding=(0, 1))
-    for _ in range(4):
-        grid.add_column(justify="center", ratio=1)
+    for ratio in (4, 3, 5, 3):  # as long as what stands in them, so that 80 columns are enough
+        grid.add_column(justify="center", ratio=ratio)
     grid.add_row(
         f"[bold]{figures.active}[/] active sessions",
         f"[bold]{figures.clicks_per_s:.1f}[/] clicks/s",
-        f"[bold]{figures.lists_per_s:.1f}[/] recommendations/s",
+        f"[bold]{figures.lists_per_s:.1f}[/] lists/s",
         f"running [bold]{figures.running_s:.0f}[/] s",
     )
     grid.add_row(

@@ -97,6 +97,8 @@ def test_on_a_small_screen_the_reason_says_with_what_and_everything_fits() -> No
     assert len(small.rstrip().splitlines()) < 24
     assert max(map(len, small.splitlines())) <= 80
     assert "c01234567" in small
+    assert "answered 38 of 40" in small
+    assert "18.2 lists/s" in small
     assert "d0123456789" in large
 
 
