@@ -147,3 +147,9 @@ def shop(guardian: Guardian, settings: Settings) -> Shop:
     topics.create(settings, 30)
     names = Topics.named(settings.topic_prefix)
     return Shop(guardian, settings, names, topics.epoch(settings, names.clickstream, 10))
+
+
+@pytest.fixture
+def sid() -> str:
+    """A session of this test alone: the services are shared."""
+    return "s" + secrets.token_hex(8)
