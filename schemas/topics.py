@@ -20,7 +20,7 @@ DEAD_TOPIC: Final = "nextclick-topic"
 DEAD_PARTITION: Final = "nextclick-partition"
 DEAD_OFFSET: Final = "nextclick-offset"
 DEAD_TIME: Final = "nextclick-time"
-#: Only where key or value could not be kept whole: how many bytes they had, or null.
+#: Only where key, value or headers could not be kept whole: how many bytes key and value had, or null.
 DEAD_CUT: Final = "nextclick-cut"
 
 

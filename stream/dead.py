@@ -30,14 +30,14 @@ def _outgoing(letter: Letter, names: Topics) -> Outgoing:
         topics.DEAD_OFFSET: str(delivery.offset),
         topics.DEAD_TIME: str(delivery.record_time),
     }
-    key, value = _cut(delivery.key), _cut(delivery.value)
-    if (key, value) != (delivery.key, delivery.value):
+    key, value, kept = _cut(delivery.key), _cut(delivery.value), _kept(delivery.headers)
+    if (key, value, kept) != (delivery.key, delivery.value, delivery.headers):
         headers[topics.DEAD_CUT] = f"{_length(delivery.key)} {_length(delivery.value)}"
     if key is None and value is None:  # Kafka's clients send no such record, though some producers did
         value, headers[topics.DEAD_CUT] = b"", "null null"
     encoded = tuple((name, text.encode(errors="replace")) for name, text in headers.items())
     # What the record carried itself stays, an erase header or a tracing one: a letter must be replayable.
-    return Outgoing(names.dead, key, value, (*_kept(delivery.headers), *encoded))
+    return Outgoing(names.dead, key, value, (*kept, *encoded))
 
 
 def _cut(data: bytes | None) -> bytes | None:

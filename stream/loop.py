@@ -107,4 +107,4 @@ class Loop:
         """Once a worker's life: the metrics count, but not everybody watches them."""
         if kind not in self._remarked:
             self._remarked.add(kind)
-            log.warning("there are events that are not folded: %s; nextclick_events_total counts them", kind)
+            log.warning("there are events that are not folded: %s; the metrics count them", kind)

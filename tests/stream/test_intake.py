@@ -79,3 +79,12 @@ def test_a_record_without_a_time_is_no_event() -> None:
     for record_time in (-1, 0):
         (letter,) = read_batch([delivery(1, record_time=record_time)], "0badcafe").letters
         assert letter.reason == "no_time"
+
+
+def test_a_letter_that_leaves_headers_behind_says_so() -> None:
+    heavy = Delivery(b"s1", b"{", (("trace", b"t" * 100_000),), 3, 9, 5, lambda: None)
+
+    (record,) = dead.letters(read_batch([heavy], "0badcafe").letters, NAMES)
+
+    assert "trace" not in dict(record.headers)
+    assert dict(record.headers)[DEAD_CUT] == b"2 1"
