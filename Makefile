@@ -31,7 +31,7 @@ help: ## this list
 demo: $(VENV)/.sandbox ## shoppers click, recommendations answer, here and now (ARGS=--once: a few seconds, then exit)
 	@$(PY) -m nextclick demo $(ARGS)
 
-test: $(VENV)/.dev ## every test but the long suites below, on the realest Kafka and Redis found here
+test: $(VENV)/.dev ## every test but the long suites below, on the realest Kafka and Redis found here (torch: 5 GB)
 	@$(TESTS) -m "not chaos and not soak and not bench and not quality"
 
 check: $(VENV)/.dev ## ruff and mypy --strict over code and tests
@@ -48,7 +48,7 @@ soak: $(VENV)/.dev ## empty so far: an hour under load is to come
 bench: $(VENV)/.dev ## the figures, measured here, with their conditions
 	@$(call suite,bench)
 
-quality: $(VENV)/.dev $(VENV)/.train ## empty so far: comparing models is to come (installs torch all the same: 5 GB)
+quality: $(VENV)/.dev ## real shops, trained and evaluated whole (hours; NEXTCLICK_TEST_DATA names the folder of their logs)
 	@$(call suite,quality)
 
 docs: $(VENV)/.dev ## writes again what is generated from the code: settings, JSON Schema

@@ -18,7 +18,20 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from nextclick import stops
-from nextclick.verbs import bundle, demo, doctor, replay, sandbox, session, stream, topics, train
+from nextclick.verbs import (
+    bench,
+    bundle,
+    demo,
+    doctor,
+    evaluate,
+    replay,
+    sandbox,
+    session,
+    stream,
+    topics,
+    train,
+    validate,
+)
 from nextclick.verbs.declare import Verbs
 from schemas.errors import NextclickError, SettingsError, UsageError
 from schemas.settings import Settings
@@ -28,7 +41,7 @@ _BUG_CODE: Final = 70
 #: What a shell reports of a program that SIGPIPE ended.
 _BROKEN_PIPE_CODE: Final = 141
 
-_VERBS: Final = (demo, sandbox, doctor, topics, stream, replay, train, bundle, session)
+_VERBS: Final = (demo, sandbox, doctor, topics, stream, replay, validate, train, evaluate, bundle, session, bench)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -7,6 +7,7 @@ however this program ends.
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -108,6 +109,8 @@ def _worker(guardian: Guardian, settings: Settings) -> Server:
     environment = {f"{ENVIRONMENT_PREFIX}{name.upper()}": value for name, value in settings.shown().items()}
     # The guardian's directory is the worker's, so it must be told where this nextclick is.
     environment["PYTHONPATH"] = str(_ROOT)
+    # Its home is its own and goes with the demo, but not what was compiled: that would cost every start ten seconds.
+    environment["XDG_CACHE_HOME"] = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
     return guardian.start("worker", [sys.executable, "-m", "nextclick", "stream"], environment)
 
 

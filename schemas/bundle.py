@@ -9,17 +9,18 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from schemas.click import EventType
 from schemas.errors import BundleError
 
 #: The name every bundle's manifest has in its directory.
 MANIFEST: Final = "manifest.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
 #: In the place of a seal until everything else is known.
 UNSEALED: Final = "0" * 64
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 #: A plain name: a manifest cannot point outside its own directory.
-FileName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_.-]*$(?!\n)")]
+FileName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$(?!\n)")]
 
 
 class File(Struct, frozen=True):
@@ -36,31 +37,55 @@ class Data(Struct, frozen=True, kw_only=True):
     #: Epoch ms of the first and the last event.
     first_ts: int
     last_ts: int
+    #: False where the log had no times: then these two are laid out, not read.
+    clocked: bool = True
     #: Of the log's bytes, in the order they were read.
     log_sha256: Sha256
+    catalogue_sha256: Sha256 | None = None
+
+
+class GoldenAction(Struct, frozen=True, array_like=True):
+    item_id: str
+    type: EventType
+    ts: int
+
+
+class GoldenSession(Struct, frozen=True):
+    """One known answer: what the shopper did, oldest first, and the ids that must stand first."""
+
+    actions: tuple[GoldenAction, ...]
+    top: tuple[str, ...]
 
 
 class Golden(Struct, frozen=True, kw_only=True):
-    """One known answer of the whole ranker: sessions as item ids, and the ids it must put first."""
+    """Known answers of the whole ranker, asked at one frozen moment."""
 
     now: int
-    sessions: tuple[tuple[str, ...], ...]
-    top: tuple[tuple[str, ...], ...]
+    sessions: tuple[GoldenSession, ...]
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
+    #: What the files hold, in twelve digits: the same log, seed, versions and threads give the same.
     version: Annotated[str, Meta(min_length=1, max_length=64)]
     counts_version: Annotated[str, Meta(min_length=1, max_length=64)]
     created_at: int
     command: str
+    seed: int
     versions: dict[str, str]
-    parameters: dict[str, str | int | float]
+    #: What training chose for this shop, from its log alone.
+    parameters: dict[str, str | int | float | bool]
     data: Data
+    #: What ranks. The version is theirs.
     files: dict[FileName, File]
+    #: What people read: it holds times, and so is no part of the version.
+    documents: dict[FileName, File] = {}
     golden: Golden
-    #: Figures with the protocol they were measured under; empty when nothing was evaluated.
-    metrics: dict[str, float] = {}
+    #: What `nextclick evaluate --json` prints: protocol, rows, pool; empty when nothing was evaluated.
+    evaluation: dict[str, Any] = {}
+    #: What each stage of making it took, in the order they ran.
+    seconds: dict[str, float] = {}
+    peak_memory_bytes: Annotated[int, Meta(ge=0)] = 0
     #: What `seal` makes of all the above.
     sha256: Sha256
 

@@ -131,7 +131,7 @@ class Settings:
     )
     bundle: str = _setting(
         "bundle",
-        "The directory of the bundle that ranks.",
+        "The directory of the bundle that ranks, or a folder of bundles, of which the one that `current` names ranks.",
         "a path",
         _text(r"[^\x00]{1,4096}"),
     )

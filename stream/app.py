@@ -25,12 +25,11 @@ from faust.types import TP
 from prometheus_client import CollectorRegistry
 
 from schemas.errors import NextclickError
-from schemas.recommendation import Model
 from schemas.session import Position
 from schemas.settings import Settings
 from schemas.topics import Topics
-from serving.ranking.ranker import Ranker
-from serving.state import bundles, topics
+from serving.state import topics
+from serving.state.following import Following
 from serving.state.producer import Producer
 from serving.state.redis import RedisSessionStore
 from stream.drafting import Surroundings
@@ -40,6 +39,7 @@ from stream.metrics import Metrics
 from stream.outbox import Outbox
 from stream.patience import Patience
 from stream.ranking import Ranking
+from stream.succession import Succession
 
 log = logging.getLogger(__name__)
 
@@ -60,12 +60,9 @@ def run(settings: Settings) -> int:
     metrics = Metrics(CollectorRegistry())
     if settings.metrics_port:
         metrics.serve(settings.metrics_host, settings.metrics_port)
-    ranker = bundles.load(Path(settings.bundle))
     epoch = topics.epoch(settings, Topics.named(settings.topic_prefix).clickstream, _ASK_S)
-    log.info("model %s, topic epoch %s, settings %s", ranker.version, epoch, settings.shown())
-    worker = _Worker(
-        _build(settings, ranker, epoch, metrics), quiet=True, override_logging=False, redirect_stdouts=False
-    )
+    log.info("topic epoch %s, settings %s", epoch, settings.shown())
+    worker = _Worker(_build(settings, epoch, metrics), quiet=True, override_logging=False, redirect_stdouts=False)
     worker.spinner = None
     try:
         worker.execute_from_commandline()
@@ -111,11 +108,11 @@ class _Transport(Transport):
     fetch_wait_ms: int
 
 
-def _build(settings: Settings, ranker: Ranker, epoch: str, metrics: Metrics) -> faust.App:
+def _build(settings: Settings, epoch: str, metrics: Metrics) -> faust.App:
     names = Topics.named(settings.topic_prefix)
     app = _configured(settings)
     queue: asyncio.Queue[Delivery] = asyncio.Queue(settings.queue_max)
-    parts = _Parts(settings, ranker, epoch, metrics, queue)
+    parts = _Parts(settings, epoch, metrics, queue)
 
     @app.agent(app.topic(names.clickstream, key_serializer="raw", value_serializer="raw"), concurrency=1)
     async def clicks(stream: faust.StreamT[bytes]) -> None:
@@ -143,26 +140,28 @@ def _build(settings: Settings, ranker: Ranker, epoch: str, metrics: Metrics) -> 
 class _Parts:
     """Everything between the queue and the outside, wired."""
 
-    def __init__(
-        self, settings: Settings, ranker: Ranker, epoch: str, metrics: Metrics, queue: asyncio.Queue[Delivery]
-    ) -> None:
+    def __init__(self, settings: Settings, epoch: str, metrics: Metrics, queue: asyncio.Queue[Delivery]) -> None:
         names = Topics.named(settings.topic_prefix)
+        following = Following(Path(settings.bundle))
+        ranker = following.first()
         metrics.model.labels(ranker.version).set(1)
+        log.info("model %s ranks", ranker.version)
         self.store = RedisSessionStore(settings.redis)
         self.producer = Producer(settings.kafka, _SEND_DEADLINE_S)
         patience = Patience(settings.retry_budget_s, time.monotonic, asyncio.sleep)
-        model = Model(ranker.version, ranker.counts_version)
-        around = Surroundings(names.clickstream, names.recommendations, model, _now_ms, _new_id)
+        around = Surroundings(names.clickstream, names.recommendations, _now_ms, _new_id)
         self.outbox = Outbox(self.producer, _now_ms, metrics)
         self.ranking = Ranking(self.store, ranker, self.outbox, patience, around, metrics, settings.rank_batch_max)
         self.loop = Loop(
             queue, self.store, self.ranking, self.producer, patience, names, epoch, metrics,
             settings.batch_max,
         )  # fmt: skip
+        self.succession = Succession(following, self.ranking, metrics)
 
     async def start(self, app: faust.App) -> None:
         await _or_exit(self.producer.start())
-        for part in (self.loop.run(), self.ranking.run(), self.outbox.run(self.ranking.sent, self.ranking.replaced)):
+        publishing = self.outbox.run(self.ranking.sent, self.ranking.replaced)
+        for part in (self.loop.run(), self.ranking.run(), publishing, self.succession.run()):
             app.add_future(_or_exit(part))
 
 

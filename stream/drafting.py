@@ -18,12 +18,13 @@ class Surroundings:
 
     clickstream: str
     recommendations: str
-    model: Model
     now: Callable[[], int]
     new_id: Callable[[], str]
 
 
-def draft(session_id: str, session: Session, trigger: Trigger, ranked: Ranked, around: Surroundings) -> Draft:
+def draft(
+    session_id: str, session: Session, trigger: Trigger, ranked: Ranked, model: Model, around: Surroundings
+) -> Draft:
     """The placement `default`: 60 ranked items are kept, 30 of them published."""
     body = Recommendation(
         recommendation_id=around.new_id(),
@@ -32,7 +33,7 @@ def draft(session_id: str, session: Session, trigger: Trigger, ranked: Ranked, a
         session_version=session.version,
         generated_at=around.now(),
         trigger=_triggered_by(trigger, around.clickstream),
-        model=around.model,
+        model=model,
         items=ranked.items[:PUBLISHED],
         pool_size=ranked.pool_size,
         fallback=ranked.fallback,
@@ -48,7 +49,7 @@ def draft(session_id: str, session: Session, trigger: Trigger, ranked: Ranked, a
         more=recommendation.spares(ranked.items),
         applied=session.guards,
         vector=ranked.vector,
-        vector_tag=f"{session.version} {around.model.version}",
+        vector_tag=f"{session.version} {model.version}",
     )
 
 

@@ -43,6 +43,15 @@ class Metrics:
             registry=registry,
         )
         self.pending = Gauge("nextclick_pending_sessions", "Sessions that wait for a list.", registry=registry)
+        self.bundle_swaps = Counter(
+            "nextclick_bundle_swaps", "Bundles that took the place of another.", registry=registry
+        )
+        self.bundle_refused = Counter(
+            "nextclick_bundle_refused",
+            "Bundles that did not get to rank; the one in service stayed.",
+            ["reason"],
+            registry=registry,
+        )
         self.model = Gauge("nextclick_model", "The model in service.", ["version"], registry=registry)
 
     def serve(self, host: str, port: int) -> None:

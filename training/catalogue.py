@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,42 +11,60 @@ from typing import Any, Final
 import msgspec
 
 from schemas import wire
-from schemas.errors import DataError
 from schemas.item import Item
-from training.rows import Rows, form
+from training.columns import Columns, form
 
 #: Between the steps of a category's path in a cell of CSV.
 _STEP: Final = ">"
-_NOT_IN_CELLS: Final = frozenset({"attrs"})
+_FIELDS: Final = ("schema", *Item.__struct_fields__)
+_STRUCTURED: Final = frozenset({"category", "attrs"})
+_PATH: Final = re.compile(r"`\$\.(\w+)")
 
 
 class Catalogue:
-    """Items as a stream; rows left out are counted here by what was wrong with them."""
+    """Items as a stream; what was wrong is counted here by the field.
+
+    An item is left out when its id is wrong; when another field is, it comes without that field.
+    """
 
     def __init__(self, path: Path, columns: Mapping[str, str] | None = None) -> None:
         renamed = columns or {}
+        absent = () if form(path) == "ndjson" else ("attrs",)
         self.faults: Counter[str] = Counter()
-        self._path = path
-        self._names = {name: renamed.get(name, name) for name in ("schema", *Item.__struct_fields__)}
-        Rows(path, self.faults)
+        names = {name: renamed.get(name, name) for name in _FIELDS if name not in absent}
+        self._rows = Columns(path, names, self.faults, {names["item_id"]}, _STRUCTURED)
 
     def __iter__(self) -> Iterator[Item]:
         self.faults.clear()
-        text = form(self._path) != "ndjson"
-        for row in Rows(self._path, self.faults, {self._names["item_id"]}):
-            fields = {name: row.values[column] for name, column in self._names.items() if column in row.values}
+        for frame in self._rows:
+            for row in frame.drop("row").iter_rows(named=True):
+                item = self._item({field: value for field, value in row.items() if value is not None})
+                if item is not None:
+                    yield item
+
+    def _item(self, fields: dict[str, Any]) -> Item | None:
+        if "created_at" in fields and str(fields["created_at"]).isdigit():
+            fields["created_at"] = int(fields["created_at"])
+        if isinstance(attrs := fields.get("attrs"), str):
+            fields["attrs"] = _read(attrs)
+        if isinstance(category := fields.get("category"), str):
+            # A list of NDJSON, or what one cell holds.
+            steps = _read(category)
+            fields["category"] = steps if isinstance(steps, list) else [step.strip() for step in category.split(_STEP)]
+        while True:
             try:
-                yield _item(fields, text)
-            except DataError as error:
-                self.faults[error.reason] += 1
+                return msgspec.convert(fields, Item, strict=False, dec_hook=wire.read_special)
+            except msgspec.ValidationError as error:
+                found = _PATH.search(str(error))
+                name = found[1] if found else "item_id"
+                self.faults[name] += 1
+                if name in ("item_id", "schema") or fields.pop(name, None) is None:
+                    return None
 
 
-def _item(fields: dict[str, Any], text: bool) -> Item:
-    if text:
-        fields = {name: value for name, value in fields.items() if name not in _NOT_IN_CELLS}
-        if "category" in fields:
-            fields["category"] = [step.strip() for step in fields["category"].split(_STEP)]
+def _read(text: str) -> object:
+    """The JSON in it, or itself."""
     try:
-        return msgspec.convert(fields, Item, strict=not text, dec_hook=wire.read_special)
-    except msgspec.ValidationError as error:
-        raise DataError("invalid", str(error)) from None
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text

@@ -1,4 +1,4 @@
-"""Event logs: what shoppers did, from files in the click event's field names, as the clicks Kafka carries.
+"""Event logs: what shoppers did, from files in the click event's field names, as columns or as the clicks of Kafka.
 
 `event_id` and `type` may be absent: an id is hashed from the file's own name and the row's number, so that
 two rows are never one event, and the type is `view`.
@@ -6,59 +6,86 @@ two rows are never one event, and the type is `view`.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import blake2b, sha256
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
 from schemas import wire
 from schemas.click import Click
 from schemas.errors import DataError, UsageError
-from training import clock
+from training import clock, fields
+from training.choice import Choice, Sittings
 from training.clock import Clock
-from training.rows import Row, Rows, form
+from training.columns import Columns, form
+from training.lines import count
+from training.sequences import Layout, Sequences
+from training.spool import Spool
 
 #: How many rows of a file are looked at to tell how its times are written.
 _LOOKED_AT: Final = 100
 _REQUIRED: Final = ("session_id", "item_id", "ts")
-#: A cell of CSV cannot hold these.
-_STRUCTURED: Final = frozenset({"items", "attrs"})
-_IDS: Final = frozenset({"event_id", "session_id", "item_id", "user_id"})
 _FIELDS: Final = ("schema", *Click.__struct_fields__)
-_PATH: Final = re.compile(r"`\$\.(\w+)")
-_NAMED: Final = re.compile(r"`(\w+)`")
+#: Fields of many values. A cell of CSV cannot hold them.
+_STRUCTURED: Final = frozenset({"items", "attrs"})
+#: What only clicks have; sessions do without, and reading it is dear.
+_CLICKS_OWN: Final = frozenset({"attrs"})
 
 
 def read(
-    paths: Sequence[Path], columns: Mapping[str, str] | None = None, fixed: Mapping[str, str] | None = None
+    paths: Sequence[Path],
+    columns: Mapping[str, str] | None = None,
+    fixed: Mapping[str, str] | None = None,
+    layout: Layout = Layout.EVENTS,
+    choice: Choice | None = None,
 ) -> EventLog:
     """The events of these files, in this order. UsageError at once for what cannot be a log.
 
     `columns` names the column a field is read from (`--map item_id=StockCode`), `fixed` gives a field one
     value in every row (`--set type=purchase`).
     """
-    return EventLog(paths, columns or {}, fixed or {})
+    return EventLog(paths, columns or {}, fixed or {}, layout, choice or Choice())
 
 
 class EventLog:
-    """Clicks as a stream; how many, what was wrong and what was found stand here once it has been read."""
+    """Events as a stream; how many, what was wrong and what was found stand here once it has been read."""
 
-    def __init__(self, paths: Sequence[Path], columns: Mapping[str, str], fixed: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        columns: Mapping[str, str],
+        fixed: Mapping[str, str],
+        layout: Layout,
+        choice: Choice,
+    ) -> None:
         for name in (*columns, *fixed):
             if name not in _FIELDS:
                 raise UsageError(f"a click has no field {name}; it has {', '.join(_FIELDS)}")
-        self._columns = {name: columns.get(name, name) for name in _FIELDS}
+        if many := sorted(_STRUCTURED & fixed.keys()):
+            raise UsageError(f"{', '.join(many)} cannot be given one value in every row")
+        self.choice: Final = choice
+        self.clocked: Final = layout is Layout.EVENTS
+        timed = {choice.since_ms, choice.until_ms, choice.idle_ms} != {None}
+        if not self.clocked and (columns or timed):
+            raise UsageError(f"a log of {layout} has neither columns to map nor times to cut at")
+        self._columns = {name: columns.get(name, name) for name in _FIELDS if name not in fixed}
         self._fixed = dict(fixed)
         self._wanted = {*(self._columns[name] for name in _REQUIRED if name not in fixed), *columns.values()}
+        self._layout = layout
         self._paths = tuple(paths)
         self._start()
         for path in paths:
-            Rows(path, self.faults)
+            if self.clocked:
+                self._opened(path)
+            else:
+                Sequences(path, layout, self.faults)
 
     def _start(self) -> None:
         self.events = 0
@@ -73,50 +100,100 @@ class EventLog:
         """Of all bytes of the files read so far, one after another."""
         return self._hash.hexdigest()
 
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """All events, once more from the first, whatever was chosen of them. DataError when there is none.
+
+        Blocks of `row` (the number in its file), `session_id`, `item_id`, `type` (a place in fields.TYPES), `ts`,
+        `consent`, and what the file has of `event_id`, `items` and labels.
+        """
+        for _, frame in self._blocks(_CLICKS_OWN):
+            yield frame
+
     def __iter__(self) -> Iterator[Click]:
-        """All events, once more from the first. DataError when there is none."""
+        """The chosen events as clicks."""
+        kept = self._kept() if self.choice else None
+        at = 0
+        for path, frame in self._blocks():
+            chosen = frame if kept is None else frame.filter(kept[at : at + len(frame)])
+            at += len(frame)
+            yield from self._clicks(path.name, chosen)
+
+    def _kept(self) -> NDArray[np.bool_]:
+        with Spool(self.frames()) as spool:
+            kept = np.zeros(spool.events, dtype=np.bool_)
+            for part in spool:
+                kept[self.choice.of(Sittings.of(part)).events["row"]] = True
+        return kept
+
+    def _blocks(self, without: frozenset[str] = frozenset()) -> Iterator[tuple[Path, pl.DataFrame]]:
         self._start()
-        for path in self._paths:
-            yield from self._file(path)
+        for path, frame in self._rows(without) if self.clocked else self._sequences():
+            yield path, self._sound(frame, self.clocks[path.name])
         if not self.events:
             names = ", ".join(str(path) for path in self._paths)
             raise DataError("empty", f"{names}: no event in {self.faults.total()} rows{_listed(self.faults)}")
 
-    def _file(self, path: Path) -> Iterator[Click]:
-        rows = iter(Rows(path, self.faults, self._wanted, self._hash))
-        first = list(islice(rows, _LOOKED_AT))
-        times = [self._fixed.get("ts", row.values.get(self._columns["ts"])) for row in first]
-        kind = self.clocks[path.name] = clock.detect(times)
-        names = {name: column for name, column in self._columns.items() if name not in self._fixed}
-        if form(path) != "ndjson":
-            names = {name: column for name, column in names.items() if name not in _STRUCTURED}
-        for row in chain(first, rows):
-            fields = {name: row.values[column] for name, column in names.items() if column in row.values}
-            try:
-                click = _click(fields | self._fixed, kind, path.name, row)
-            except DataError as error:
-                self.faults[error.reason] += 1
+    def _rows(self, without: frozenset[str]) -> Iterator[tuple[Path, pl.DataFrame]]:
+        for path in self._paths:
+            blocks = (frame for frame in self._opened(path, without) if len(frame))
+            first = next(blocks, None)
+            if first is None:
                 continue
-            self.events += 1
-            yield click
+            head = first.head(_LOOKED_AT).with_columns(**self._filled(first.columns))
+            self.clocks[path.name] = clock.detect(head["ts"])
+            for frame in chain([first], blocks):
+                yield path, frame.with_columns(**self._filled(frame.columns))
+
+    def _opened(self, path: Path, without: frozenset[str] = frozenset()) -> Columns:
+        # A cell of CSV has one value.
+        absent = without if form(path) in ("ndjson", "parquet") else _STRUCTURED
+        names = {field: column for field, column in self._columns.items() if field not in absent}
+        return Columns(path, names, self.faults, self._wanted, _STRUCTURED, self._hash)
+
+    def _filled(self, columns: Collection[str]) -> dict[str, pl.Expr]:
+        """What every row has the same: a fixed value, or none of what it needs."""
+        return {name: pl.lit(None, pl.String) for name in _REQUIRED if name not in columns} | {
+            name: pl.lit(value) for name, value in self._fixed.items()
+        }
+
+    def _sequences(self) -> Iterator[tuple[Path, pl.DataFrame]]:
+        files = [Sequences(path, self._layout, self.faults, self._hash) for path in self._paths]
+        lines = [file.lines() for file in files]
+        for at, file in enumerate(files):
+            self.clocks[file.path.name] = Clock.NONE
+            for frame in file.read(sum(lines[:at]), sum(lines)):
+                yield file.path, frame.with_columns(**{name: pl.lit(value) for name, value in self._fixed.items()})
+
+    def _sound(self, frame: pl.DataFrame, kind: Clock) -> pl.DataFrame:
+        """The rows without a fault, as clicks have them."""
+        typed = frame.with_columns(fields.typed(frame, kind))
+        rules = typed.select(**fields.faults(typed.columns))
+        wrong = rules.select(pl.any_horizontal(pl.all())).to_series()
+        if wrong.any():
+            first = pl.coalesce(pl.when(pl.col(reason)).then(pl.lit(reason)) for reason in rules.columns)
+            reasons = rules.filter(wrong).select(first.alias("reason")).to_series().value_counts()
+            count(self.faults, **dict(reasons.iter_rows()))
+        self.events += len(typed) - int(wrong.sum())
+        return typed.filter(~wrong)
+
+    def _clicks(self, name: str, frame: pl.DataFrame) -> Iterator[Click]:
+        for row in frame.iter_rows(named=True):
+            number = row.pop("row")
+            try:
+                yield _click(row, name, number)
+            except (DataError, msgspec.DecodeError):
+                self.events -= 1
+                self.faults["attrs"] += 1
 
 
-def _click(fields: dict[str, Any], kind: Clock, name: str, row: Row) -> Click:
-    """The click of a row, or DataError whose reason is the field at fault."""
-    for field in _IDS & fields.keys():
-        if type(fields[field]) is int:
-            fields[field] = str(fields[field])
-    fields.setdefault("type", "view")
-    fields.setdefault("event_id", blake2b(f"{name}\0{row.number}".encode(), digest_size=12).hexdigest())
-    try:
-        fields["ts"] = clock.read(fields.get("ts"), kind)
-    except (ValueError, OverflowError) as error:
-        raise DataError("ts", str(error)) from None
-    try:
-        return msgspec.convert(fields, Click, strict=False, dec_hook=wire.read_special)
-    except msgspec.ValidationError as error:
-        found = _PATH.search(str(error)) or _NAMED.search(str(error))
-        raise DataError(found[1] if found else "invalid", str(error)) from None
+def _click(row: dict[str, Any], name: str, number: int) -> Click:
+    """Of fields that are sound, but for the attributes, which no column can tell of."""
+    given = {field: value for field, value in row.items() if value is not None and field != "schema"}
+    given["type"] = fields.TYPES[given["type"]]
+    given.setdefault("event_id", blake2b(f"{name}\0{number}".encode(), digest_size=12).hexdigest())
+    if "attrs" in given:
+        given["attrs"] = msgspec.json.decode(given["attrs"])
+    return wire.convert(given, Click)
 
 
 def _listed(faults: Counter[str]) -> str:

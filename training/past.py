@@ -1,71 +1,117 @@
-"""An event log as arrays: the sessions every source is fitted on, and the items they are about."""
+"""An event log gathered into arrays: the sessions everything is fitted on, and the items they are about."""
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.click import Click, EventType
+from schemas.click import EventType
 from schemas.errors import DataError
-from serving.ranking.sessions import Sessions
+from schemas.item import Item
+from serving.ranking.past import Past
+from serving.ranking.sessions import DEEDS, Sessions
 from serving.ranking.table import Table
+from training.bots import superhuman
+from training.choice import Sittings
+from training.log import EventLog
+from training.spool import Spool
 
-#: What the fold puts among a session's recent items.
-_DEEDS: Final[frozenset[EventType]] = frozenset({"view", "cart", "purchase", "like"})
+#: Codes of the log's items -> their places in the table.
+_Places = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """Everything a bundle is counted from."""
-
-    table: Table
-    sessions: Sessions
+class Gathered:
+    past: Past
+    #: Of the events in `past`.
     types: Counter[EventType]
+    #: Sessions that are not in it, by the reason: `consent` was withdrawn, or they are of `bots`.
+    left_out: Counter[str]
 
     @property
     def repeat_share(self) -> float:
         """How many of the steps within sessions lead to an item the session has had."""
-        events, begun = len(self.sessions.items), len(self.sessions)
-        distinct = len(np.unique(self.sessions.owners * len(self.table) + self.sessions.items))
+        sessions = self.past.sessions
+        events, begun = len(sessions.items), len(sessions)
+        distinct = len(np.unique(sessions.owners * len(self.past.table) + sessions.items))
         return (events - distinct) / (events - begun) if events > begun else 0.0
 
 
-def gather(clicks: Iterable[Click], titles: Mapping[str, str]) -> Past:
-    """One pass over the log. A session in which consent was withdrawn is left out whole, as the fold erases it."""
-    numbers: dict[str, int] = {}
-    seen: dict[str, int] = {}
-    refused: set[int] = set()
-    types: Counter[EventType] = Counter()
-    owners, items, times = array("q"), array("q"), array("q")
-    for click in clicks:
-        owner = numbers.setdefault(click.session_id, len(numbers))
-        if not click.consent:
-            refused.add(owner)
-        elif click.type in _DEEDS:
-            owners.append(owner)
-            items.append(seen.setdefault(click.touched[0], len(seen)))
-            times.append(click.ts)
-            types[click.type] += 1
-    table = Table({item: titles.get(item, "") for item in {*seen, *titles}})
-    index = np.array([table.index[item] for item in seen], dtype=np.int32)
-    return Past(table, _sessions(owners, index, items, times, refused, len(table)), types)
+def gather(log: EventLog, catalogue: Mapping[str, Item], *, bots: bool = False) -> Gathered:
+    """What was chosen of the log. Nobody learns from `bots`, but what is measured is measured on all sessions."""
+    with Spool(log.frames()) as spool:
+        coarse = spool.coarse or not log.clocked
+        left_out: Counter[str] = Counter()
+
+        def parts(counted: Counter[str]) -> Iterator[Sittings]:
+            for records in spool:
+                found, refused = learnable(log.choice.of(Sittings.of(records)), coarse=coarse, bots=bots)
+                counted.update(refused)
+                yield found
+
+        order = _Order.of(parts(left_out))
+        if not len(order.items):
+            raise DataError("empty", "no event to learn from: only impressions, removals, bots or withdrawn consent")
+        ids = spool.ids(order.items)
+        table = Table.make(ids, catalogue)
+        places = np.zeros(int(order.items[-1]) + 1, dtype=np.int32)
+        places[order.items] = table.find(ids)
+        sessions = order.laid(parts(Counter()), places, len(table), log.clocked)
+    types = np.bincount(sessions.types, minlength=len(DEEDS)).tolist()
+    return Gathered(Past(sessions, table), +Counter(dict(zip(DEEDS, types, strict=True))), left_out)
 
 
-def _sessions(
-    owners: array[int], index: NDArray[np.int32], items: array[int], times: array[int], refused: set[int], size: int
-) -> Sessions:
-    """Session after session, each in the order of (ts, row)."""
-    owner, ts = np.array(owners, dtype=np.int64), np.array(times, dtype=np.int64)
-    kept = np.flatnonzero(~np.isin(owner, list(refused)))
-    if not len(kept):
-        raise DataError("empty", "no event to learn from: only impressions, removals or withdrawn consent")
-    order = kept[np.lexsort((ts[kept], owner[kept]))]  # stable: equal times stay in the order of their rows
-    begins = np.flatnonzero(np.diff(owner[order], prepend=-1))
-    starts = np.append(begins, len(order)).astype(np.int64)
-    return Sessions(index[np.array(items, dtype=np.int64)[order]], ts[order], starts, size)
+def learnable(found: Sittings, *, coarse: bool, bots: bool) -> tuple[Sittings, Counter[str]]:
+    """The deeds of the sessions that may be learned from, and how many may not. Where `bots` are wanted, they may.
+
+    A session in which consent was withdrawn is left out whole, as the fold erases it.
+    """
+    refused = found.any(~found.events["consent"])
+    deeds = found.whose(~refused)
+    deeds = deeds.where(deeds.events["type"] < len(DEEDS))
+    robots = superhuman(deeds, coarse) & (not bots)
+    return deeds.whose(~robots), +Counter(consent=int(refused.sum()), bots=int(robots.sum()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Where the sessions of all parts lie when they stand in the order they began."""
+
+    #: Per session, part by part.
+    places: NDArray[np.int64]
+    #: In their order, (sessions + 1,).
+    starts: NDArray[np.int64]
+    #: The codes that occur.
+    items: NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, parts: Iterator[Sittings]) -> _Order:
+        times, rows, lengths, items = [], [], [], []
+        for part in parts:
+            firsts = part.events[part.starts[:-1]]
+            times.append(firsts["ts"])
+            rows.append(firsts["row"])
+            lengths.append(np.diff(part.starts))
+            items.append(np.unique(part.events["item"]))
+        order = np.lexsort((np.concatenate(rows), np.concatenate(times)))
+        starts = np.concatenate(([0], np.cumsum(np.concatenate(lengths)[order]))).astype(np.int64)
+        places = np.empty(len(order), dtype=np.int64)
+        places[order] = starts[:-1]
+        return cls(places, starts, np.unique(np.concatenate(items)))
+
+    def laid(self, parts: Iterator[Sittings], places: _Places, catalogue: int, clocked: bool) -> Sessions:
+        count = int(self.starts[-1])
+        items, types, times = np.empty(count, np.int32), np.empty(count, np.uint8), np.empty(count, np.int64)
+        at = 0
+        for part in parts:
+            to = self.places[at : at + len(part)] - part.starts[:-1]
+            events = np.repeat(to, np.diff(part.starts)) + np.arange(len(part.events))
+            items[events] = places[part.events["item"]]
+            types[events] = part.events["type"]
+            times[events] = part.events["ts"]
+            at += len(part)
+        return Sessions(items, types, times, self.starts, catalogue, clocked)

@@ -1,139 +1,190 @@
-"""An event log becomes a bundle: counted, packed, asked its golden questions, published by one rename."""
+"""`nextclick train`: an event log becomes a bundle: learned, packed, asked its golden questions, published."""
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
+from msgspec import structs
 
 from schemas.bundle import MANIFEST, UNSEALED, Data, Manifest, encode, sealed
 from schemas.errors import DataError, UsageError
 from schemas.item import Item
-from serving.ranking import bundle
-from serving.ranking.ranker import Options
-from serving.ranking.sources.covisitation import Covisitation
-from serving.ranking.sources.popular import HALF_LIFE_MS, Popular
-from serving.ranking.sources.session_items import SessionItems
-from serving.ranking.sources.source import Source
-from training import past
+from schemas.session import Action
+from serving.ranking import bundle, golden
+from serving.ranking.past import Past
+from serving.ranking.recent import newest
+from serving.ranking.sessions import DEEDS
+from training import measure, memory, past, shortening
+from training.checkpoint import InFile, Keeper
+from training.learning import Learned, Learner, Told
 from training.log import EventLog
-from training.past import Past
-
-#: The most a source may bring. Together they are more than the pool: popular items fill what the rest leaves.
-QUOTAS: Final = {"session_items": 50, "covisitation": 110, "popular": 200}
-#: How much a source's ranks say in the fusion.
-WEIGHTS: Final = {"session_items": 0.5, "covisitation": 1.0, "popular": 0.1}
-#: Below this share of returns within sessions, a session's own items are left out of its lists.
-_REPEATS_FROM: Final = 0.005
+from training.past import Gathered
+from training.plan import PLANS, Preset
+from training.publishing import publish
+from training.report.documents import documents
 
 _GOLDEN_SESSIONS: Final = 16
 _GOLDEN_LENGTH: Final = 10
 
 
-def train(log: EventLog, catalogue: Iterable[Item], out: Path, now: int, command: str, seed: int = 0) -> Manifest:
-    """The bundle counted from `log`, in the directory `out`, which must not exist yet: bundles never change.
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for beside the log."""
 
-    The same log gives the same files, and so the same version, whenever and wherever it is read.
+    out: Path
+    command: str
+    preset: Preset = "full"
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = 1
+    max_minutes: float | None = None
+
+
+@dataclass(slots=True)
+class Stages:
+    """Where the time goes, and where an interrupted fit is kept."""
+
+    clock: Callable[[], float]
+    #: Told of every stage, and then how much of it is done.
+    show: Callable[[str], Told]
+    folder: Path
+    digest: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+    _begun: tuple[str, float] | None = None
+
+    def stage(self, name: str) -> Told:
+        self.end()
+        self._begun = (name, self.clock())
+        return self.show(name)
+
+    def end(self) -> None:
+        if self._begun is not None:
+            name, begun = self._begun
+            self.seconds[name] = round(self.seconds.get(name, 0) + self.clock() - begun, 3)
+        self._begun = None
+
+    def forget(self) -> None:
+        """The bundle is out: nothing is left to resume."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def keeper(self, stage: str, about: dict[str, str | int | float]) -> Keeper:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(
+                "unwritable", f"{self.folder}: {error}; name an --out in a directory that can be written to"
+            ) from error
+        return InFile(self.folder / f"{stage}.pt", {"log": self.digest, **about})
+
+
+def train(log: EventLog, catalogue: Iterable[Item], order: Order, now: int, stages: Stages) -> Manifest:
+    """The bundle in the directory `out`, which must not exist yet: bundles never change.
+
+    The same log, seed, versions and threads give the same files on a CPU, and so the same version.
     """
-    if out.exists():
-        raise UsageError(f"{out} exists, and a bundle is never overwritten; name another --out, or remove it")
-    before = past.gather(log, {item.item_id: item.title for item in catalogue})
-    sources: dict[str, Source] = {
-        SessionItems.name: SessionItems.fit(before.sessions),
-        Covisitation.name: Covisitation.fit(before.sessions),
-        Popular.name: Popular.fit(before.sessions),
-    }
-    files = bundle.pack(before.table, _options(before), sources)
-    ranker = bundle.unpack(files)
-    unsealed = Manifest(
+    if order.out.exists():
+        raise UsageError(f"{order.out} exists, and a bundle is never overwritten; name another --out, or remove it")
+    torch.set_num_threads(order.threads)
+    torch.use_deterministic_algorithms(True)
+    stages.stage("read")
+    items = {item.item_id: item for item in catalogue}
+    gathered = past.gather(log, items)
+    stages.digest = sha256(f"{log.sha256} {order.command}".encode()).hexdigest()
+    plan = PLANS[order.preset]
+    learnt, left_out = shortening.shortened(gathered.past, plan, order.max_minutes, stages.clock)
+    learner = Learner(learnt, plan, order.seed, order.device, order.threads, stages)
+    learned = learner.learn()
+    stages.stage("measure")
+    evaluation = measure.measured(learned, order.threads)
+    stages.stage("write")
+    files = bundle.pack(learned.ranker, newest(learnt.sessions), learned.network)
+    ranker = bundle.unpack(files).ranker
+    stages.end()
+    drafted = Manifest(
         version=ranker.version,
         counts_version=ranker.counts_version,
         created_at=now,
-        command=command,
+        command=order.command,
+        seed=order.seed,
         versions=_versions(),
-        parameters=_parameters(before, seed),
-        data=_data(before, log.sha256),
+        parameters=_parameters(learned, order, gathered, left_out),
+        data=_data(learnt, log),
         files=bundle.describe(files),
-        golden=bundle.golden(ranker, _golden_sessions(before), int(before.sessions.times.max())),
+        golden=golden.answers(ranker, list(_golden_sessions(learnt)), int(learnt.sessions.times.max())),
+        evaluation={} if evaluation is None else evaluation.report(),
+        seconds=stages.seconds,
+        peak_memory_bytes=memory.peak_bytes(),
         sha256=UNSEALED,
     )
-    manifest = sealed(unsealed)
-    _publish(files | {MANIFEST: encode(manifest)}, out)
+    stages.stage("report")
+    papers = documents(drafted, evaluation, learned, learnt)
+    stages.end()
+    finished = structs.replace(
+        drafted,
+        documents=bundle.describe(papers),
+        seconds=stages.seconds,
+        peak_memory_bytes=memory.peak_bytes(),
+    )
+    manifest = sealed(finished)
+    publish(files | papers | {MANIFEST: encode(manifest)}, order.out)
+    stages.forget()
     return manifest
 
 
-def _options(before: Past) -> Options:
-    bought = before.types["purchase"] * 2 > before.types.total()
-    repeats = before.repeat_share >= _REPEATS_FROM
-    return Options(repeats=repeats, relation="bought" if bought else "viewed", quotas=QUOTAS, weights=WEIGHTS)
-
-
-def _parameters(before: Past, seed: int) -> dict[str, str | int | float]:
+def _parameters(
+    learned: Learned, order: Order, gathered: Gathered, left_out: int
+) -> dict[str, str | int | float | bool]:
     """What a person should know of how this bundle ranks; the options themselves are a file of it."""
-    options = _options(before)
+    options = learned.ranker.options
     return {
-        "order": "weighted reciprocal-rank fusion",
-        "repeats": "kept" if options.repeats else "left out",
-        "repeat_share": round(before.repeat_share, 6),
+        "preset": order.preset,
+        "order": options.order,
+        "drop_last_item": options.drop_last_item,
         "relation": options.relation,
-        "popular_half_life_ms": HALF_LIFE_MS,
-        "seed": seed,
+        "fusion_predictions": learned.split.predictions,
+        "sessions_left_out_by_max_minutes": left_out,
+        **{f"sessions_left_out_by_{reason}": count for reason, count in gathered.left_out.items()},
     }
 
 
-def _data(before: Past, log_sha256: str) -> Data:
-    times = before.sessions.times
+def _data(learnt: Past, log: EventLog) -> Data:
+    times = learnt.sessions.times
     return Data(
         events=len(times),
-        sessions=len(before.sessions),
-        items=len(before.table),
+        sessions=len(learnt.sessions),
+        items=len(learnt.table),
         first_ts=int(times.min()),
         last_ts=int(times.max()),
-        log_sha256=log_sha256,
+        clocked=learnt.sessions.clocked,
+        log_sha256=log.sha256,
     )
 
 
-def _golden_sessions(before: Past) -> list[tuple[str, ...]]:
-    """Sessions from all over the log, by their first few items."""
-    chosen = np.unique(np.linspace(0, len(before.sessions) - 1, _GOLDEN_SESSIONS, dtype=np.int64))
-    return [tuple(before.table.ids[item] for item in before.sessions.of(at)[:_GOLDEN_LENGTH]) for at in chosen.tolist()]
+def _golden_sessions(learnt: Past) -> Iterator[tuple[Action, ...]]:
+    """Sessions from all over the log, by their first few events."""
+    sessions = learnt.sessions
+    for at in np.unique(np.linspace(0, len(sessions) - 1, _GOLDEN_SESSIONS, dtype=np.int64)).tolist():
+        begin = int(sessions.starts[at])
+        part = slice(begin, min(int(sessions.starts[at + 1]), begin + _GOLDEN_LENGTH))
+        columns = (sessions.items[part].tolist(), sessions.types[part].tolist(), sessions.times[part].tolist())
+        yield tuple(Action(learnt.table.id(item), DEEDS[deed], ts) for item, deed, ts in zip(*columns, strict=True))
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "numpy": np.__version__}
+    found = {
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("numpy", "numba", "onnxruntime", "torch")},
+    }
     with suppress(PackageNotFoundError):  # run from a checkout
         found["nextclick"] = version("nextclick")
     return found
-
-
-def _publish(files: Mapping[str, bytes], out: Path) -> None:
-    """All files under `out`, or none: they are written beside it and appear there in one rename."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        staged = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise DataError("unwritable", f"{out}: {error}; name an --out in a directory that can be written to") from error
-    try:
-        for name, data in files.items():
-            _write(staged / name, data)
-        staged.chmod(0o755)  # mkdtemp lets nobody else in
-        staged.rename(out)
-    except OSError as error:
-        raise DataError("unwritable", f"{out}: {error}; make room there, or name another --out") from error
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

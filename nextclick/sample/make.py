@@ -17,7 +17,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -84,11 +84,18 @@ def bundle() -> None:
     # Here and not above: nothing that production can import needs what training needs.
     from training import log
     from training.catalogue import Catalogue
-    from training.train import train
+    from training.train import Order, Stages, train
 
     shutil.rmtree(BUNDLE, ignore_errors=True)
-    manifest = train(log.read([TRAIN]), Catalogue(CATALOGUE), BUNDLE, round(time.time() * 1000), COMMAND)
+    # The command names no place, and one thread sums in one order on every machine.
+    order = Order(out=BUNDLE, command=COMMAND, threads=1)
+    stages = Stages(time.monotonic, _silent, BUNDLE.with_name(f".{BUNDLE.name}.training"))
+    manifest = train(log.read([TRAIN]), Catalogue(CATALOGUE), order, round(time.time() * 1000), stages)
     print(f"bundle {manifest.version}: {manifest.data}")
+
+
+def _silent(stage: str) -> Callable[[int, int], None]:
+    return lambda done, of: None
 
 
 def _read(path: Path) -> tuple[dict[str, Basket], dict[str, Product]]:

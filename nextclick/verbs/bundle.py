@@ -1,13 +1,19 @@
-"""nextclick bundle show|verify"""
+"""nextclick bundle show|verify|activate|rollback"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nextclick.verbs.declare import Verbs, json_flag, verb
 from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from schemas.bundle import Manifest
+    from serving.state.folder import Change
 
 
 def declare(verbs: Verbs) -> None:
@@ -22,7 +28,27 @@ def declare(verbs: Verbs) -> None:
         example="nextclick bundle verify bundle",
     )
     for each in (show, verify):
-        each.add_argument("directory", nargs="?", type=Path, metavar="DIR", help="default: the setting `bundle`")
+        each.add_argument(
+            "directory", nargs="?", type=Path, metavar="DIR", help="a bundle or a folder of them; default: `bundle`"
+        )
+    activate = verb(
+        below,
+        "activate",
+        "puts a bundle of a folder into service, once it is verified; running workers follow",
+        run=_activate,
+        example="nextclick bundle activate bundles 3f2a9c11d0e4\nnextclick bundle activate bundles/2024-06-01",
+    )
+    activate.add_argument("folder", type=Path, metavar="FOLDER", help="holds the bundles; alone: the bundle in it")
+    activate.add_argument("bundle", nargs="?", metavar="BUNDLE", help="the version or the name of a bundle there")
+    rollback = verb(
+        below,
+        "rollback",
+        "puts the bundle that was in service before back into service",
+        run=_rollback,
+        example="nextclick bundle rollback bundles",
+    )
+    rollback.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="default: the setting `bundle`")
+    for each in (show, verify, activate, rollback):
         json_flag(each)
 
 
@@ -32,47 +58,94 @@ def _show(arguments: argparse.Namespace, settings: Settings) -> int:
     from nextclick.terminal import say_json
     from serving.state import bundles
 
-    manifest = bundles.read_manifest(_directory(arguments, settings))
+    manifest = bundles.read_manifest(arguments.directory or Path(settings.bundle))
     if arguments.json:
         say_json(msgspec.to_builtins(manifest))
         return 0
-    data = manifest.data
-    rows = {
-        "version": f"{manifest.version} (counts {manifest.counts_version})",
-        "made": f"{_day(manifest.created_at)}, by `{manifest.command}`",
-        "from": f"{data.events} events of {data.sessions} sessions, {_day(data.first_ts)} to {_day(data.last_ts)}",
-        "items": str(data.items),
-        "files": f"{len(manifest.files)}, {sum(file.bytes for file in manifest.files.values()):,} bytes",
-        "with": ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
-        **{name: str(value) for name, value in manifest.parameters.items()},
-        **{name: f"{value:.4f}" for name, value in manifest.metrics.items()},
-    }
-    width = max(map(len, rows))
-    for name, value in rows.items():
+    rows = [*_origin(manifest), *manifest.parameters.items(), *_measured(manifest.evaluation), *_cost(manifest)]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
         print(f"{name:{width}}  {value}")
     return 0
+
+
+def _origin(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    data = manifest.data
+    yield "version", f"{manifest.version} (counts {manifest.counts_version})"
+    yield "made", f"{_day(manifest.created_at)}, by `{manifest.command}`, seed {manifest.seed}"
+    span = f", {_day(data.first_ts)} to {_day(data.last_ts)}" if data.clocked else ", which have no times"
+    yield "from", f"{data.events} events of {data.sessions} sessions{span}"
+    yield "log", f"sha256 {data.log_sha256}"
+    yield "items", str(data.items)
+    for name, files in (("files", manifest.files), ("documents", manifest.documents)):
+        if files:
+            yield name, f"{len(files)}, {sum(file.bytes for file in files.values()):,} bytes"
+    yield "golden", f"{len(manifest.golden.sessions)} sessions"
+    yield "with", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+
+
+def _measured(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """One line for each thing, whatever evaluation has come to measure: nested names are joined."""
+    for name, value in evaluation.items():
+        if isinstance(value, dict):
+            plain = {key: each for key, each in value.items() if not isinstance(each, dict | list)}
+            if plain:
+                yield name, ", ".join(f"{key} {_figure(each)}" for key, each in plain.items())
+            yield from _measured({f"{name} {key}": each for key, each in value.items() if isinstance(each, dict)})
+        elif not isinstance(value, list):
+            yield name, _figure(value)
+
+
+def _cost(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    if manifest.seconds:
+        yield "seconds", ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in manifest.seconds.items())
+    if manifest.peak_memory_bytes:
+        yield "memory", f"{manifest.peak_memory_bytes / 2**20:,.0f} MiB at most"
 
 
 def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
     from nextclick.terminal import say_json
     from serving.state import bundles
 
-    directory = _directory(arguments, settings)
-    manifest, _ = bundles.verify(directory)
-    golden = len(manifest.golden.sessions)
+    place = arguments.directory or Path(settings.bundle)
+    manifest, _ = bundles.verify(place)
+    files, golden = len(manifest.files) + len(manifest.documents), len(manifest.golden.sessions)
     if arguments.json:
-        say_json(
-            {"bundle": str(directory), "version": manifest.version, "files": len(manifest.files), "golden": golden}
-        )
+        say_json({"bundle": str(place), "version": manifest.version, "files": files, "golden": golden})
     else:
-        print(
-            f"{directory}: version {manifest.version}, {len(manifest.files)} files and {golden} golden answers verified"
-        )
+        print(f"{place}: version {manifest.version}, {files} files and {golden} golden answers verified")
     return 0
 
 
-def _directory(arguments: argparse.Namespace, settings: Settings) -> Path:
-    return arguments.directory or Path(settings.bundle)
+def _activate(arguments: argparse.Namespace, settings: Settings) -> int:
+    from serving.state import folder
+
+    place, name = (arguments.folder, arguments.bundle) if arguments.bundle else folder.split(arguments.folder)
+    return _tell(place, folder.activate(place, name), as_json=arguments.json)
+
+
+def _rollback(arguments: argparse.Namespace, settings: Settings) -> int:
+    from serving.state import folder
+
+    place = arguments.folder or Path(settings.bundle)
+    return _tell(place, folder.rollback(place), as_json=arguments.json)
+
+
+def _tell(place: Path, change: Change, *, as_json: bool) -> int:
+    from nextclick.terminal import say_json
+
+    version = change.manifest.version
+    if as_json:
+        say_json({"folder": str(place), "was": change.was, "is": change.now, "version": version})
+    elif change.was == change.now:
+        print(f"{place}: {change.now} is in service already, version {version}")
+    else:
+        print(f"{place}: was {change.was or 'nothing'}, is {change.now}, version {version}")
+    return 0
+
+
+def _figure(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _day(ts: int) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from schemas.settings import Settings
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[Any]  # noqa: SLF001 - argparse has no public name for it
 else:
     Verbs = argparse.Action
+
+#: Epoch seconds reach this in the year 5138; milliseconds passed it in 1973.
+_SECONDS_BELOW: Final = 10**11
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Run = Callable[[argparse.Namespace, Settings], int]
 
@@ -43,16 +48,54 @@ def json_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def log_flags(parser: argparse.ArgumentParser) -> None:
-    """What the verbs that read event logs share."""
-    parser.add_argument(
-        "events", nargs="+", type=Path, metavar="EVENTS", help="event log: NDJSON, CSV or TSV, or .gz/.xz"
+    """What the verbs that read event logs share; `log_of` reads it."""
+    flag = parser.add_argument
+    flag(
+        "events", nargs="+", type=Path, metavar="EVENTS", help="event log: NDJSON, CSV, TSV or Parquet, or .gz/.xz/.zst"
     )
-    parser.add_argument(
+    flag(
         "--map", action="append", default=[], type=pair, metavar="FIELD=COLUMN", help="read a field from another column"
     )
-    parser.add_argument(
-        "--set", action="append", default=[], type=pair, metavar="FIELD=VALUE", help="fill a field with one value"
+    flag("--set", action="append", default=[], type=pair, metavar="FIELD=VALUE", help="fill a field with one value")
+    layout = parser.add_mutually_exclusive_group()
+    layout.add_argument(
+        "--format", choices=("events", "sessions"), default="events", help="sessions: one a line, items between blanks"
     )
+    layout.add_argument(
+        "--samples", action="store_true", help="one prediction a line: the items before, a tab, the next item"
+    )
+    flag("--since", type=moment, metavar="T", help="only sessions that start at T or later (ISO-8601, or epoch)")
+    flag("--until", type=moment, metavar="T", help="only sessions that start before T, and of them what is before T")
+    flag("--dedupe", action="store_true", help="of the events of a session with the same event_id, take the first")
+    flag("--idle", type=positive_real, metavar="SECONDS", help="a session also ends after so long without an event")
+
+
+def log_of(arguments: argparse.Namespace) -> EventLog:
+    """The event log that `log_flags` describe."""
+    from training import log
+    from training.choice import Choice
+    from training.sequences import Layout
+
+    layout = Layout.SAMPLES if arguments.samples else Layout(arguments.format)
+    idle_ms = None if arguments.idle is None else round(arguments.idle * 1000)
+    choice = Choice(arguments.since, arguments.until, arguments.dedupe, idle_ms)
+    return log.read(arguments.events, dict(arguments.map), dict(arguments.set), layout, choice)
+
+
+def log_words(arguments: argparse.Namespace) -> list[str]:
+    """The words of a command line that describe that log."""
+    words = [str(path) for path in arguments.events]
+    words += [word for name, value in arguments.map for word in ("--map", f"{name}={value}")]
+    words += [word for name, value in arguments.set for word in ("--set", f"{name}={value}")]
+    words += ["--format", arguments.format] if arguments.format != "events" else []
+    words += [f"--{switch}" for switch in ("samples", "dedupe") if getattr(arguments, switch)]
+    cuts = {name: getattr(arguments, name) for name in ("since", "until")}
+    words += [word for name, ms in cuts.items() if ms is not None for word in (f"--{name}", _written(ms))]
+    return words if arguments.idle is None else [*words, "--idle", f"{arguments.idle:g}"]
+
+
+def _written(ms: int) -> str:
+    return (_EPOCH + timedelta(milliseconds=ms)).isoformat()
 
 
 def told_of_log(log: EventLog) -> None:
@@ -69,6 +112,17 @@ def pair(text: str) -> tuple[str, str]:
     if not (name and equals and value):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
     return name, value
+
+
+def moment(text: str) -> int:
+    """Epoch milliseconds, from them, from seconds, or from ISO-8601; without a zone it is UTC."""
+    if text.isascii() and text.isdigit():
+        return int(text) * (1000 if int(text) < _SECONDS_BELOW else 1)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time like 2014-09-29T03:00:00Z") from None
+    return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def positive(text: str) -> int:

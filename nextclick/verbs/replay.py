@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from nextclick.verbs.declare import Verbs, json_flag, log_flags, positive, positive_real, told_of_log, verb
+from nextclick.verbs.declare import Verbs, json_flag, log_flags, log_of, positive, positive_real, told_of_log, verb
 from schemas.settings import Settings
 
 
@@ -33,9 +33,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from nextclick.terminal import say_json
     from nextclick.waiting import await_services
     from schemas.topics import Topics
-    from training import log
 
-    clicks = log.read(arguments.events, columns=dict(arguments.map), fixed=dict(arguments.set))
+    clicks = log_of(arguments)
     await_services(
         settings, settings.start_wait_s, wanted=[Topics.named(settings.topic_prefix).clickstream], redis=False
     )

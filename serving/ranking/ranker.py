@@ -1,26 +1,37 @@
 """The ranker: sessions go in, ranked items with their reasons come out.
 
-The order of this release is weighted reciprocal-rank fusion of the pool's sources: a candidate scores
-weight / (60 + rank) at each source that brought it. Ties break by item id.
+    pool      at most 200 candidates, from sources that were counted in advance        pool.py, sources/
+    score     temperature x <session vector, item vector> + a learned correction       scorer.py, features.py
+    order     by that score; ties by item id
+
+Without a model, or where its scores are no numbers, the order is weighted reciprocal-rank fusion: a candidate scores
+weight / (60 + rank) at each source that brought it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import accumulate, pairwise
+from typing import Final, Self
 
-import msgspec
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from schemas.recommendation import STORED, Item, Reason
-from schemas.session import Session
+from schemas.session import Action, Session
 from serving.ranking import reasons
-from serving.ranking.pool import Pool, Quota, gather
-from serving.ranking.reasons import Relation
-from serving.ranking.sources.source import Source
+from serving.ranking.compiled import compiled
+from serving.ranking.counts import Counts
+from serving.ranking.features import features
+from serving.ranking.options import LEARNED, Options
+from serving.ranking.past import Past
+from serving.ranking.pool import Pool, Quota, gather_all
+from serving.ranking.query import Query
+from serving.ranking.scorer import Model
+from serving.ranking.sessions import DEEDS
+from serving.ranking.sources import ALIKE
+from serving.ranking.sources.source import NOBODY, Source
 from serving.ranking.table import Table
 
 #: The constant of Cormack, Clarke and Buettcher (2009): it keeps the first few ranks from deciding alone.
@@ -29,30 +40,16 @@ _FUSION: Final = 60.0
 EMPTY_CATALOGUE: Final = "empty_catalogue"
 EMPTY_SESSION: Final = "empty_session"
 UNKNOWN_ITEMS: Final = "unknown_items"
+#: The model's scores were no numbers, and the list was ordered without it.
+NOT_FINITE: Final = "not_finite"
+#: The log was too small to learn an order from.
+RECIPROCAL: Final = "reciprocal_rank"
 
+#: Kinds of reasons as kernels tell them: with their subject, an item or a category, each is one whole number.
+_SEEN, _TOGETHER, _LIKE, _POPULAR_IN, _POPULAR = range(5)
+_KIND: Final = 1 << 32
 
-class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What training chose for this shop from its log alone."""
-
-    #: False where sessions hardly ever return to an item: then a session's own items are no candidates.
-    repeats: bool
-    relation: Relation
-    #: By the name of the source.
-    quotas: dict[str, int]
-    weights: dict[str, float]
-
-    def encode(self) -> bytes:
-        return msgspec.json.encode(self, order="sorted")
-
-    @classmethod
-    def decode(cls, data: bytes) -> Options:
-        """The options in `data`. ValueError when they are none."""
-        options = msgspec.json.decode(data, type=cls)
-        if any(quota < 1 for quota in options.quotas.values()):
-            raise ValueError("a quota below 1")
-        if not all(0 <= weight < np.inf for weight in options.weights.values()):
-            raise ValueError("a weight that is not a finite number from 0 on")
-        return options
+_CODES: Final = {deed: code for code, deed in enumerate(DEEDS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +61,19 @@ class Ranked:
     pool_size: int
     #: Why this is not the ranker's best answer; None when it is.
     fallback: str | None = None
-    #: The session vector as Redis holds it, once there is a model that makes one.
+    #: The session vector as Redis holds it, float16; None where there is no model or no known item.
     vector: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """A session's candidates and all that was made of them."""
+
+    pool: Pool
+    scores: NDArray[np.float64]  # (n,)
+    logits: NDArray[np.float32]  # (n,) the transformer's own
+    vector: NDArray[np.float32] | None  # (d,)
+    fallback: str | None
 
 
 class Ranker:
@@ -75,64 +83,203 @@ class Ranker:
         self,
         table: Table,
         sources: Mapping[str, Source],
+        counts: Counts,
+        model: Model | None,
         options: Options,
         version: str,
         counts_version: str,
     ) -> None:
         self.version: Final = version
         self.counts_version: Final = counts_version
-        self._table: Final = table
-        self._options: Final = options
+        self.table: Final = table
+        self.sources: Final = sources
+        self.counts: Final = counts
+        self.model: Final = model
+        self.options: Final = options
+        self.quotas: Final = tuple(Quota(source, options.quotas[name]) for name, source in sources.items())
         self._names: Final = tuple(sources)
-        self._quotas: Final = tuple(Quota(source, options.quotas[name]) for name, source in sources.items())
+        self._alike: Final = np.array([name in ALIKE for name in sources], dtype=np.bool_)
         self._weights: Final = np.array([options.weights[name] for name in sources], dtype=np.float64)
 
     def title(self, item_id: str) -> str:
         """What a person calls the item; its id where the bundle has no title for it."""
-        return self._table.title(item_id)
+        [index] = self.table.find([item_id])
+        return item_id if index < 0 else self.table.title(index)
 
-    def rank(self, sessions: Sequence[Session], now: int, hidden: Collection[str] = frozenset()) -> list[Ranked]:
+    def rank(
+        self,
+        sessions: Sequence[Session],
+        now: int,
+        hidden: Collection[str] = frozenset(),
+        vectors: Sequence[bytes | None] | None = None,
+    ) -> list[Ranked]:
         """One answer a session, in their order, without the `hidden` items.
 
-        `now` is the only clock: nothing in this release ages between two bundles, so it changes nothing yet.
+        `vectors` are those that an earlier answer for the same session version and model gave: they are used as
+        they are. `now` is the only clock.
         """
-        barred = np.array(self._known(hidden), dtype=np.int32)
-        return [self._rank(session, barred) for session in sessions]
+        if not len(self.table):
+            return [Ranked((), 0, EMPTY_CATALOGUE) for _ in sessions]
+        queries = self._queries([session.recent for session in sessions], now)
+        found = self.table.find(list(hidden))
+        considered = self.consider(queries, found[found >= 0], vectors)
+        return [self.ranked(*each) for each in zip(sessions, queries, considered, strict=True)]
 
-    def _rank(self, session: Session, barred: NDArray[np.int32]) -> Ranked:
-        if not len(self._table):
-            return Ranked((), 0, EMPTY_CATALOGUE)
-        known = self._known([action.item_id for action in session.recent])
-        if not self._options.repeats:
-            barred = np.concatenate((barred, np.array(known, dtype=np.int32)))
-        pool = gather(self._quotas, known, barred)
-        fallback = None if known else UNKNOWN_ITEMS if session.recent else EMPTY_SESSION
-        return Ranked(self._order(pool), len(pool), fallback)
+    def query(self, actions: Sequence[Action], now: int) -> Query:
+        [query] = self._queries([actions], now)
+        return query
 
-    def _known(self, items: Collection[str]) -> list[int]:
-        index = self._table.index
-        return [index[item_id] for item_id in items if item_id in index]
+    def _queries(self, sessions: Sequence[Sequence[Action]], now: int) -> list[Query]:
+        actions = [action for session in sessions for action in session]
+        found = self.table.find([action.item_id for action in actions])
+        types = np.array([_CODES[action.type] for action in actions], dtype=np.uint8)
+        times = np.array([action.ts for action in actions], dtype=np.int64)
+        known = found >= 0
+        ends = [0, *accumulate(map(len, sessions))]
+        if not known.all():
+            ends = np.concatenate(([0], np.cumsum(known)))[ends].tolist()
+            found, types, times = found[known], types[known], times[known]
+        return [Query(found[at:to], types[at:to], times[at:to], now) for at, to in pairwise(ends)]
 
-    def _order(self, pool: Pool) -> tuple[Item, ...]:
-        shares = self._weights / (_FUSION + pool.ranks)  # (n, sources), 0 where absent
-        scores = shares.sum(axis=1)  # (n,)
-        best = np.argsort(-scores, kind="stable")[:STORED]
-        sources = shares[best].argmax(axis=1)  # (60,) the source that speaks loudest
-        because = pool.because[best, sources]
-        rows = zip(pool.ids[best].tolist(), scores[best].tolist(), sources.tolist(), because.tolist(), strict=True)
-        said: dict[tuple[int, int], Reason] = {}
-        items = []
-        for rank, (index, score, source, cause) in enumerate(rows, start=1):
-            reason = said.get((source, cause))
-            if reason is None:
-                reason = said[source, cause] = self._reason(cause, index)
-            items.append(Item(self._table.ids[index], rank, score, self._names[source], reason))
-        return tuple(items)
+    def consider(
+        self,
+        queries: Sequence[Query],
+        hidden: NDArray[np.int32],
+        vectors: Sequence[bytes | None] | None = None,
+    ) -> list[Considered]:
+        """What every list is made from: pools, and the score of each candidate."""
+        if not queries:
+            return []
+        if not queries:
+            return []
+        pools = gather_all(self.quotas, queries, [self.barred(query, hidden) for query in queries])
+        if self.model is None:
+            return [self._unlearned(pool) for pool in pools]
+        encoded = self.model.encode(queries) if vectors is None else self._recalled(self.model, queries, vectors)
+        columns = [features(pool, query, self.counts, self.table) for pool, query in zip(pools, queries, strict=True)]
+        scores = self.model.score(encoded, [pool.ids for pool in pools], columns)
+        return [
+            self._considered(pool, scores.fusion[at, : len(pool)], scores.logits[at, : len(pool)], encoded[at])
+            for at, pool in enumerate(pools)
+        ]
 
-    def _reason(self, cause: int, index: int) -> Reason:
-        if cause < 0:
-            return reasons.POPULAR
-        if cause == index:
+    def barred(self, query: Query, hidden: NDArray[np.int32]) -> NDArray[np.int32]:
+        if self.options.drop_last_item and len(query):
+            return np.append(hidden, query.items[-1])
+        return hidden
+
+    def recounted(self, past: Past) -> Self:
+        """The same model over counts of this past."""
+        chosen = self.options.parameters
+        sources = {
+            name: type(source).fit(past, **chosen.get(name, {})) if source.counted else source
+            for name, source in self.sources.items()
+        }
+        counts, model, options = Counts.fit(past.sessions), self.model, self.options
+        return type(self)(self.table, sources, counts, model, options, self.version, self.counts_version)
+
+    def _recalled(self, model: Model, queries: Sequence[Query], vectors: Sequence[bytes | None]) -> NDArray[np.float32]:
+        """The vectors that are there; the others encoded anew."""
+        missing = [at for at, vector in enumerate(vectors) if vector is None or len(vector) != 2 * model.width]
+        encoded = np.empty((len(queries), model.width), dtype=np.float32)
+        encoded[missing] = model.encode([queries[at] for at in missing])
+        for at, vector in enumerate(vectors):
+            if vector is not None and at not in missing:
+                encoded[at] = np.frombuffer(vector, dtype=np.float16)
+        return encoded
+
+    def _unlearned(self, pool: Pool) -> Considered:
+        logits = np.zeros(len(pool), dtype=np.float32)
+        return Considered(pool, self._reciprocal(pool), logits, None, RECIPROCAL)
+
+    def _considered(
+        self, pool: Pool, fusion: NDArray[np.float32], logits: NDArray[np.float32], vector: NDArray[np.float32]
+    ) -> Considered:
+        if not np.isfinite(fusion).all():
+            return Considered(pool, self._reciprocal(pool), logits, None, NOT_FINITE)
+        if self.options.order != LEARNED:
+            return Considered(pool, self._reciprocal(pool, logits), logits, vector, RECIPROCAL)
+        return Considered(pool, fusion.astype(np.float64), logits, vector, None)
+
+    def _reciprocal(self, pool: Pool, logits: NDArray[np.float32] | None = None) -> NDArray[np.float64]:
+        scores: NDArray[np.float64] = self._shares(pool).sum(axis=1)
+        if logits is not None:
+            ranks = 1 + np.searchsorted(np.sort(-logits), -logits)
+            scores = scores + self.options.transformer_weight / (_FUSION + ranks)
+        return scores
+
+    def _shares(self, pool: Pool) -> NDArray[np.float64]:
+        """(n, sources) what each source adds to a candidate's reciprocal-rank score."""
+        shares: NDArray[np.float64] = np.where(pool.ranks > 0, self._weights / (_FUSION + pool.ranks), 0.0)
+        return shares
+
+    def ranked(self, session: Session, query: Query, considered: Considered) -> Ranked:
+        fallback = considered.fallback
+        if not len(query):
+            fallback = UNKNOWN_ITEMS if session.recent else EMPTY_SESSION
+        vector = considered.vector if len(query) else None
+        stored = None if vector is None else vector.astype(np.float16).tobytes()
+        return Ranked(self._items(considered), len(considered.pool), fallback, stored)
+
+    def _items(self, considered: Considered) -> tuple[Item, ...]:
+        pool = considered.pool
+        best = np.lexsort((pool.ids, -considered.scores))[:STORED]
+        ids = pool.ids[best]
+        sources, about = _loudest(
+            best, pool.ids, pool.ranks, pool.because, self._weights, self._alike, self.table.categories
+        )
+        said = {each: self._reason(*divmod(each, _KIND)) for each in set(about.tolist())}
+        return tuple(
+            map(
+                Item,
+                self.table.named(ids.tolist()),
+                range(1, STORED + 1),
+                considered.scores[best].tolist(),
+                map(self._names.__getitem__, sources.tolist()),
+                map(said.__getitem__, about.tolist()),
+            )
+        )
+
+    def _reason(self, kind: int, subject: int) -> Reason:
+        if kind == _SEEN:
             return reasons.SEEN_IN_SESSION
-        item_id = self._table.ids[cause]
-        return reasons.together(self._options.relation, item_id, self._table.title(item_id))
+        if kind == _POPULAR:
+            return reasons.POPULAR
+        if kind == _POPULAR_IN:
+            return reasons.popular_in(self.table.category(subject))
+        item_id, title = self.table.id(subject), self.table.title(subject)
+        if kind == _LIKE:
+            return reasons.alike(item_id, title)
+        return reasons.together(self.options.relation, item_id, title)
+
+
+@compiled
+def _loudest(
+    rows: NDArray[np.int64],
+    ids: NDArray[np.int32],
+    ranks: NDArray[np.float32],
+    because: NDArray[np.int32],
+    weights: NDArray[np.float64],
+    alike: NDArray[np.bool_],
+    categories: NDArray[np.int32],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of each row the source that speaks loudest for it, and what it says: _KIND x the kind of reason + its subject."""
+    sources = np.zeros(len(rows), np.int64)
+    about = np.empty(len(rows), np.int64)
+    for at in range(len(rows)):
+        row = rows[at]
+        most = 0.0
+        for source in range(len(weights)):
+            if ranks[row, source] > 0 and weights[source] / (_FUSION + ranks[row, source]) > most:
+                most = weights[source] / (_FUSION + ranks[row, source])
+                sources[at] = source
+        cause, category = because[row, sources[at]], categories[ids[row]]
+        if cause == ids[row]:
+            about[at] = _KIND * _SEEN
+        elif cause != NOBODY:
+            about[at] = _KIND * (_LIKE if alike[sources[at]] else _TOGETHER) + cause
+        elif category >= 0:
+            about[at] = _KIND * _POPULAR_IN + category
+        else:
+            about[at] = _KIND * _POPULAR
+    return sources, about

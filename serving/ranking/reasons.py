@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from schemas.recommendation import Reason
@@ -17,3 +18,12 @@ def together(relation: Relation, item_id: str, title: str) -> Reason:
     """`bought_together` or `viewed_together` with one of the session's items."""
     words = f"{relation.capitalize()} together with {title}"
     return Reason(f"{relation}_together", {"item_id": item_id, "title": title}, words)
+
+
+def alike(item_id: str, title: str) -> Reason:
+    """Like one of the session's items, to the model's mind."""
+    return Reason("alike", {"item_id": item_id, "title": title}, f"Goes with {title}")
+
+
+def popular_in(category: Sequence[str]) -> Reason:
+    return Reason("popular_in_category", {"category": " > ".join(category)}, f"Popular in {category[-1]}")

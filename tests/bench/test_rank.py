@@ -22,7 +22,8 @@ _BATCH = 32
 @pytest.mark.bench
 def test_the_cost_of_ranking_a_session() -> None:
     # given
-    manifest, ranker = bundles.verify(BUNDLE)
+    manifest, found = bundles.verify(BUNDLE)
+    ranker = found.ranker
     baskets: dict[str, list[Action]] = {}
     for click in log.read([REPLAY]):
         baskets.setdefault(click.session_id, []).append(Action(click.touched[0], click.type, click.ts))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import gzip
 import secrets
 import time
 from dataclasses import dataclass
 
 import msgspec
 
+from nextclick.sample import CATALOGUE
 from nextclick.servers import Guardian
 from schemas import facts, keys, recommendation
 from schemas.click import Click
@@ -20,9 +23,10 @@ from serving.state.pipeline import Call, Pipeline, Reply
 from serving.state.redis import RedisSessionStore
 from serving.state.sessions import StoredList
 from tests.kit import topic
-from tests.kit.worker import BUNDLE, Worker
+from tests.kit.worker import Worker
 
-ITEMS = msgspec.json.decode((BUNDLE / "items.json").read_bytes())["ids"][:500]
+with gzip.open(CATALOGUE, "rt", encoding="utf-8", newline="") as rows:
+    ITEMS = [row["item_id"] for row in csv.DictReader(rows)][:500]
 
 
 @dataclass
@@ -59,8 +63,8 @@ class Shop:
         for at in range(0, len(clicks), size):
             self.send(clicks[at : at + size])
 
-    def lists(self) -> list[Recommendation]:
-        raws = topic.read_all(self.settings.kafka, self.names.recommendations)
+    def lists(self, within_s: float = 30.0) -> list[Recommendation]:
+        raws = topic.read_all(self.settings.kafka, self.names.recommendations, within_s)
         return [recommendation.decode(raw.value) for raw in raws if raw.value is not None]
 
     def lacks_list_for(self, clicks: list[Click], version: int) -> set[str]:

@@ -69,7 +69,7 @@ def produce_clicks(servers: str, topic: str, clicks: Iterable[Click]) -> list[Po
     return produce(servers, topic, [(click.session_id.encode(), encode(click), ()) for click in clicks])
 
 
-def read_all(servers: str, topic: str) -> list[Raw]:
+def read_all(servers: str, topic: str, within_s: float = _WAIT_S) -> list[Raw]:
     """Everything on a topic up to its present end, in the order of its partitions."""
     consumer = KafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, auto_offset_reset="earliest",
                              group_id=None)  # fmt: skip
@@ -79,10 +79,10 @@ def read_all(servers: str, topic: str) -> list[Raw]:
         ends = consumer.end_offsets(lanes)
         consumer.seek_to_beginning(*lanes)
         found: list[Raw] = []
-        deadline = time.monotonic() + _WAIT_S
+        deadline = time.monotonic() + within_s
         while any(consumer.position(lane) < end for lane, end in ends.items()):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{topic} was not read to its end within {_WAIT_S:g} s")
+                raise TimeoutError(f"{topic} was not read to its end within {within_s:g} s")
             for records in consumer.poll(timeout_ms=_POLL_MS).values():
                 found += [
                     Raw(each.key, each.value, tuple(each.headers), each.partition, each.offset, each.timestamp)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from dataclasses import replace
@@ -35,8 +36,13 @@ class Worker:
     """Starting once constructed; `await_assigned` returns when it consumes."""
 
     def __init__(self, guardian: Guardian, settings: Settings) -> None:
-        quick = replace(settings, bundle=str(BUNDLE), session_timeout_ms=6_000)
-        variables = environment(quick) | {"PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1"}
+        bundle = str(BUNDLE) if settings.bundle == Settings().bundle else settings.bundle
+        quick = replace(settings, bundle=bundle, session_timeout_ms=6_000)
+        # Its home is its own, but not what was compiled: that takes each worker longer than all else together.
+        cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+        variables = environment(quick) | {
+            "PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1", "XDG_CACHE_HOME": cache,
+        }  # fmt: skip
         command = [sys.executable, "-m", "nextclick", "stream"]
         self._server: Server = guardian.start(f"worker-{next(_numbers)}", command, variables)
         self._log = guardian.directory / f"{self._server.name}.log"

@@ -32,6 +32,8 @@ VERBS = [
     ["train"],
     ["bundle", "show"],
     ["bundle", "verify"],
+    ["bundle", "activate"],
+    ["bundle", "rollback"],
     ["session", "show"],
     ["session", "erase"],
 ]

@@ -39,7 +39,7 @@ def test_a_demo_whose_worker_refuses_its_bundle_ends_with_70_and_the_reason(tmp_
     # given
     broken = tmp_path / "bundle"
     shutil.copytree(BUNDLE, broken)
-    (broken / "items.json").write_bytes(b"[]")
+    (broken / "ranker.json").write_bytes(b"[]")
 
     # when
     done = nextclick("demo", "--once", "--bundle", broken)
@@ -47,7 +47,7 @@ def test_a_demo_whose_worker_refuses_its_bundle_ends_with_70_and_the_reason(tmp_
     # then
     assert done.returncode == 70
     assert "the worker ended with code 65" in done.stderr
-    assert "items.json" in done.stderr
+    assert "ranker.json" in done.stderr
 
 
 def test_a_demo_whose_bundle_is_not_there_starts_nothing_and_ends_with_65() -> None:

@@ -119,14 +119,14 @@ def test_a_bad_bundle_beside_good_services_ends_with_65(healthy: Settings, tmp_p
     # given
     broken = tmp_path / "bundle"
     shutil.copytree(BUNDLE, broken)
-    (broken / "items.json").write_bytes(b"[]")
+    (broken / "ranker.json").write_bytes(b"[]")
 
     # when
     checks = examine(replace(healthy, bundle=str(broken)))
 
     # then
     assert exit_code(checks) == 65
-    assert "items.json" in named(checks, "bundle").found
+    assert "ranker.json" in named(checks, "bundle").found
     assert "nextclick train" in named(checks, "bundle").advice
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from serving.ranking.pool import ABSENT, POOL, Quota, gather
+from serving.ranking.pool import ABSENT, DEPTH, POOL, Quota, gather
+from serving.ranking.query import Query
 from serving.ranking.sources.session_items import SessionItems
 from serving.ranking.sources.source import Candidates
 
 NOBODY = np.zeros(0, dtype=np.int32)
+ANYBODY = Query(NOBODY, np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.int64), 0)
 
 
 class Fixed(SessionItems):
@@ -17,7 +19,7 @@ class Fixed(SessionItems):
     def __init__(self, *ids: int) -> None:
         self._ids = np.array(ids, dtype=np.int32)
 
-    def candidates(self, session: object, limit: int) -> Candidates:
+    def candidates(self, query: Query, limit: int) -> Candidates:
         ids = self._ids[:limit]
         scores = (1 / np.arange(1, len(ids) + 1)).astype(np.float32)
         return Candidates(ids, scores, np.full_like(ids, -1))
@@ -25,41 +27,69 @@ class Fixed(SessionItems):
 
 def test_a_candidate_carries_every_source_that_brought_it() -> None:
     # when
-    pool = gather([Quota(Fixed(7, 3), 10), Quota(Fixed(9, 7), 10)], [], NOBODY)
+    pool = gather([Quota(Fixed(7, 3), 10), Quota(Fixed(9, 7), 10)], ANYBODY, NOBODY)
 
     # then
-    assert pool.ids.tolist() == [3, 7, 9]
-    assert pool.ranks.tolist() == [[2, ABSENT], [1, 2], [ABSENT, 1]]
-    assert pool.scores.tolist() == [[0.5, 0], [1, 0.5], [0, 1]]
+    assert pool.ids.tolist() == [7, 3, 9]
+    assert pool.ranks.tolist() == [[1, 2], [2, ABSENT], [ABSENT, 1]]
+    assert pool.scores.tolist() == [[1, 0.5], [0.5, 0], [0, 1]]
 
 
-def test_a_quota_is_the_most_a_source_brings() -> None:
-    pool = gather([Quota(Fixed(*range(100)), 30), Quota(Fixed(*range(100, 110)), 200)], [], NOBODY)
-    assert pool.ids.tolist() == [*range(30), *range(100, 110)]
+def test_a_quota_is_the_most_a_source_brings_before_the_others() -> None:
+    # given
+    first, second = Fixed(*range(300)), Fixed(*range(500, 800))
+
+    # when
+    pool = gather([Quota(first, 30), Quota(second, 20)], ANYBODY, NOBODY)
+
+    # then: what all have left free is filled in their order
+    assert pool.ids.tolist() == [*range(30), *range(500, 520), *range(30, 180)]
+
+
+def test_a_source_is_heard_of_what_others_brought_beyond_its_own_quota() -> None:
+    # given
+    quotas = [Quota(Fixed(*range(100, 300)), 190), Quota(Fixed(7, *range(100, 300)), 1)]
+
+    # when
+    pool = gather(quotas, ANYBODY, NOBODY)
+
+    # then
+    assert pool.ranks[pool.ids == 150].tolist() == [[51, 52]]
+    assert pool.ranks[pool.ids == 7].tolist() == [[ABSENT, 1]]
+
+
+def test_what_lies_deeper_than_a_source_is_asked_it_does_not_know() -> None:
+    pool = gather([Quota(Fixed(*range(5)), 5), Quota(Fixed(*range(1000, 1000 + DEPTH), 3), 9)], ANYBODY, NOBODY)
+    assert pool.ranks[pool.ids == 3].tolist() == [[4, ABSENT]]
 
 
 def test_when_the_pool_is_full_the_last_source_gives_way() -> None:
     # when
-    pool = gather([Quota(Fixed(*range(1000, 1150)), 150), Quota(Fixed(*range(500)), 200)], [], NOBODY)
+    pool = gather([Quota(Fixed(*range(1000, 1150)), 150), Quota(Fixed(*range(500)), 200)], ANYBODY, NOBODY)
 
     # then: its best remain
     assert len(pool) == POOL
-    assert pool.ids.tolist() == [*range(50), *range(1000, 1150)]
+    assert pool.ids.tolist() == [*range(1000, 1150), *range(50)]
 
 
 def test_barred_items_leave_their_place_to_the_next() -> None:
     # given
-    quotas = [Quota(Fixed(*range(300)), 30), Quota(Fixed(*range(100, 110)), 200)]
+    quotas = [Quota(Fixed(*range(30)), 30), Quota(Fixed(*range(100, 110)), 200)]
 
     # when
-    pool = gather(quotas, [], np.array([900, 299, 5, 0, 101], dtype=np.int32))
+    pool = gather(quotas, ANYBODY, np.array([900, 299, 5, 0, 101], dtype=np.int32))
 
-    # then: and a quota stays the most a source brings
-    assert pool.ids.tolist() == [*range(1, 5), *range(6, 32), 100, *range(102, 110)]
-    assert pool.ranks[:, 0].tolist() == [*range(1, 31), *[ABSENT] * 9]
+    # then: and what is behind them moves up a rank
+    assert pool.ids.tolist() == [*range(1, 5), *range(6, 30), 100, *range(102, 110)]
+    assert pool.ranks[:, 0].tolist() == [*range(1, 29), *[ABSENT] * 9]
+
+
+def test_however_many_are_barred_the_pool_is_filled_from_behind_them() -> None:
+    pool = gather([Quota(Fixed(*range(1000)), 50)], ANYBODY, np.arange(150, dtype=np.int32))
+    assert pool.ids.tolist() == [*range(150, 350)]
 
 
 def test_sources_that_bring_nothing_make_an_empty_pool() -> None:
-    pool = gather([Quota(Fixed(), 10), Quota(Fixed(), 10)], [], np.array([1], dtype=np.int32))
+    pool = gather([Quota(Fixed(), 10), Quota(Fixed(), 10)], ANYBODY, np.array([1], dtype=np.int32))
     assert len(pool) == 0
     assert pool.ranks.shape == (0, 2)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,27 +17,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas import click as wire
 from schemas.bundle import MANIFEST, seal
 from schemas.errors import BundleError
-from schemas.recommendation import Item
 from serving.ranking import arrays, bundle
-from serving.ranking.ranker import Ranked
-from serving.ranking.reasons import POPULAR
 from serving.state import bundles
 from tests import worlds
+from tests.kit.bundles import publish
 from tests.worlds import NOW, name, session
-from training import log
-from training.train import train
+
+DOCUMENTS = {"MODEL_CARD.md": b"# A model\n", "report.html": b"<!doctype html>"}
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("bundles")
-    events = directory / "log.ndjson"
-    events.write_bytes(b"".join(wire.encode(click) + b"\n" for click in worlds.chain().clicks))
-    train(log.read([events]), [], directory / "whole", NOW, "train")
-    return directory / "whole"
+    directory = tmp_path_factory.mktemp("bundles") / "whole"
+    publish(directory, worlds.chain(), DOCUMENTS)
+    return directory
 
 
 @pytest.fixture
@@ -84,13 +81,14 @@ class Copy:
 
 def test_a_whole_bundle_loads_and_answers(whole: Path) -> None:
     # when
-    manifest, ranker = bundles.verify(whole)
+    manifest, found = bundles.verify(whole)
+    ranker = found.ranker
 
     # then
     assert (ranker.version, ranker.counts_version) == (manifest.version, manifest.counts_version)
     assert bundles.read_manifest(whole) == manifest
     [answer] = ranker.rank([session([name(10)])], NOW)
-    assert answer.items[0].item_id == name(11)
+    assert name(11) in [item.item_id for item in answer.items[:5]]
 
 
 def test_a_file_beside_the_bundle_is_not_looked_at(copy: Copy) -> None:
@@ -98,19 +96,85 @@ def test_a_file_beside_the_bundle_is_not_looked_at(copy: Copy) -> None:
     bundles.load(copy.path)
 
 
+def test_documents_are_vouched_for_and_no_part_of_the_version(tmp_path: Path, whole: Path) -> None:
+    # when
+    other = publish(tmp_path / "other", worlds.chain(), {"report.html": b"<!doctype html> 7 seconds later"})
+
+    # then
+    assert other.version == bundles.read_manifest(whole).version
+    assert bundles.read_manifest(whole).documents.keys() == DOCUMENTS.keys()
+
+
+def test_a_folder_of_bundles_stands_for_its_current_one(tmp_path: Path) -> None:
+    # given
+    manifest = publish(tmp_path / "first", worlds.chain())
+    (tmp_path / "current").symlink_to("first")
+
+    # then
+    assert bundles.verify(tmp_path)[0] == manifest
+    assert bundles.verify(tmp_path / "current")[0] == manifest
+    assert bundles.look(tmp_path) == bundles.look(tmp_path / "first")
+
+
+def test_a_folder_without_a_current_one_says_how_to_choose(tmp_path: Path) -> None:
+    publish(tmp_path / "first", worlds.chain())
+    refusal = Copy(tmp_path).refusal()
+    assert (refusal.reason, "bundle activate" in refusal.detail) == ("missing", True)
+
+
+def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "current").symlink_to("gone")
+    assert Copy(tmp_path).refusal().reason == "missing"
+
+
+def test_what_is_mapped_outlives_its_directory(copy: Copy) -> None:
+    # given
+    ranker = bundles.load(copy.path)
+    before = ranker.rank([session([name(10)])], NOW)
+
+    # when
+    shutil.rmtree(copy.path)
+
+    # then
+    assert ranker.rank([session([name(10)])], NOW) == before
+
+
+def test_a_ranker_that_is_dropped_lets_go_of_its_files(copy: Copy) -> None:
+    # given
+    bundles.load(copy.path)
+    before = _held()
+
+    # when
+    rankers = [bundles.load(copy.path) for _ in range(5)]
+    during = _held()
+    rankers.clear()
+
+    # then
+    assert during > before
+    assert _held() == before
+
+
+def _held() -> int:
+    return len(os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd"))
+
+
 def test_a_missing_directory_is_refused(tmp_path: Path) -> None:
     refusal = Copy(tmp_path / "nowhere").refusal()
     assert refusal.reason == "missing"
 
 
-@pytest.mark.parametrize("file", [MANIFEST, "items.json", "ranker.json", "covisitation.ids.npy", "popular.counts.npy"])
+@pytest.mark.parametrize(
+    "file", [MANIFEST, "items.titles.npy", "ranker.json", "covisitation.ids.npy", "items.prices.npy", "report.html"]
+)
 def test_a_missing_file_is_refused(copy: Copy, file: str) -> None:
     (copy.path / file).unlink()
     refusal = copy.refusal()
     assert (refusal.reason, file in refusal.detail) == ("missing", True)
 
 
-@pytest.mark.parametrize("file", ["items.json", "ranker.json", "covisitation.ids.npy", "popular.counts.npy"])
+@pytest.mark.parametrize(
+    "file", ["items.ids.npy", "ranker.json", "covisitation.ids.npy", "items.prices.npy", "MODEL_CARD.md"]
+)
 @pytest.mark.parametrize("damage", ["cut", "emptied", "longer", "flipped"])
 def test_an_altered_file_is_refused(copy: Copy, file: str, damage: str) -> None:
     # given
@@ -129,6 +193,16 @@ def test_an_altered_file_is_refused(copy: Copy, file: str, damage: str) -> None:
     # then
     refusal = copy.refusal()
     assert (refusal.reason, file in refusal.detail) == ("altered", True)
+
+
+def test_a_pipe_in_the_place_of_a_file_is_refused_without_waiting(copy: Copy) -> None:
+    # when
+    (copy.path / "ranker.json").unlink()
+    os.mkfifo(copy.path / "ranker.json")
+
+    # then
+    refusal = copy.refusal()
+    assert (refusal.reason, "ranker.json" in refusal.detail) == ("unreadable", True)
 
 
 @pytest.mark.parametrize(
@@ -151,23 +225,26 @@ CLAIM = {"sha256": "0" * 64, "bytes": 1}
 @pytest.mark.parametrize(
     ("change", "reason", "says"),
     [
-        (_set("format", 2), "manifest", "format"),
-        (_set("format", "1"), "manifest", "format"),
+        (_set("format", 1), "manifest", "format"),
+        (_set("format", "2"), "manifest", "format"),
         (_set("version", "0123456789ab"), "version", "0123456789ab"),
         (_set("counts_version", "0123456789ab"), "version", MANIFEST),
-        (_set("files", {}), "missing", "items.json"),
-        (lambda said: said["files"].pop("popular.counts.npy"), "missing", "popular.counts.npy"),
+        (_set("files", {}), "missing", "items.ids.npy"),
+        (lambda said: said["files"].pop("items.prices.npy"), "missing", "items.prices.npy"),
         (lambda said: said["files"].update({"../../etc/passwd": CLAIM}), "manifest", "files"),
         (lambda said: said["files"].update({"/etc/passwd": CLAIM}), "manifest", "files"),
         (lambda said: said["files"].update({"..": CLAIM}), "manifest", "files"),
-        (lambda said: said["files"].update({"items.json\n": CLAIM}), "manifest", "files"),
-        (lambda said: said["files"]["items.json"].update(bytes=-1), "manifest", "bytes"),
-        (lambda said: said["files"]["items.json"].update(sha256="x"), "manifest", "sha256"),
-        (lambda said: said["golden"]["top"][0].reverse(), "golden", "session 0"),
-        (lambda said: said["golden"]["top"][3].pop(), "golden", "session 3"),
-        (lambda said: said["golden"]["top"][5].__setitem__(2, "nobody"), "golden", "session 5"),
-        (lambda said: said["golden"]["top"].pop(), "golden", "16 golden sessions"),
-        (lambda said: said["golden"]["sessions"][7].append(name(20)), "golden", "session 7"),
+        (lambda said: said["files"].update({"ranker.json\n": CLAIM}), "manifest", "files"),
+        (lambda said: said["files"]["ranker.json"].update(bytes=-1), "manifest", "bytes"),
+        (lambda said: said["files"]["ranker.json"].update(sha256="x"), "manifest", "sha256"),
+        (lambda said: said["documents"].update({"../report.html": CLAIM}), "manifest", "documents"),
+        (lambda said: said["documents"].update({"REPORT.md": CLAIM}), "missing", "REPORT.md"),
+        (lambda said: said["golden"]["sessions"][0]["top"].reverse(), "golden", "session 0"),
+        (lambda said: said["golden"]["sessions"][3]["top"].pop(), "golden", "session 3"),
+        (lambda said: said["golden"]["sessions"][5]["top"].__setitem__(2, "nobody"), "golden", "session 5"),
+        (lambda said: said["golden"]["sessions"][6].pop("top"), "manifest", "top"),
+        (lambda said: said["golden"]["sessions"][7]["actions"].append([name(20), "view", NOW]), "golden", "session 7"),
+        (lambda said: said["golden"]["sessions"][7]["actions"].append([name(20), "eaten", NOW]), "manifest", "eaten"),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused(
@@ -185,9 +262,9 @@ def test_a_manifest_that_does_not_fit_is_refused(
         lambda said: said["data"].update(events=1),
         _set("command", "nextclick train other.csv"),
         _set("created_at", 0),
-        _set("metrics", {"recall@20": 1.0}),
+        _set("evaluation", {"rows": {"fusion": {"mrr@20": 1.0}}}),
         _set("note", "a field that this release does not know"),
-        lambda said: said.pop("metrics"),
+        lambda said: said.pop("evaluation"),
         lambda said: said["versions"].clear(),
     ],
 )
@@ -213,59 +290,63 @@ def test_a_manifest_that_vouches_for_nothing_is_refused(copy: Copy) -> None:
     assert (refusal.reason, "sha256" in refusal.detail) == ("manifest", True)
 
 
-def _with(array: np.ndarray[Any, Any], at: int, value: float) -> np.ndarray[Any, Any]:
-    array[at] = value
-    return array
+#: What no array of a bundle may turn into, whatever it means.
+DAMAGES: dict[str, Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]] = {
+    "another type": lambda array: array.astype(np.complex64),
+    "another byte order": lambda array: array.astype(array.dtype.newbyteorder()),
+    "another dimension": lambda array: array[None],
+    "a cut table": lambda array: array[:-1],
+}
 
 
-@pytest.mark.parametrize(
-    ("file", "change", "says"),
-    [
-        ("popular.counts.npy", lambda array: _with(array, 3, np.nan), "not a finite number"),
-        ("popular.counts.npy", lambda array: _with(array, 3, np.inf), "not a finite number"),
-        ("popular.counts.npy", lambda array: _with(array, 3, -1), "below 0"),
-        ("popular.counts.npy", lambda array: array[:-1], "values instead of"),
-        ("popular.counts.npy", lambda array: array.astype(np.float64), "float64 instead of float32"),
-        ("popular.counts.npy", lambda array: array.astype(">f4"), "instead of float32"),
-        ("popular.counts.npy", lambda array: array.reshape(1, -1), "2 dimensions"),
-        ("covisitation.scores.npy", lambda array: _with(array, 0, np.nan), "not a finite number"),
-        ("covisitation.scores.npy", lambda array: array[1:], "values instead of"),
-        ("covisitation.recency.npy", lambda array: _with(array, 0, np.inf), "not a finite number"),
-        ("covisitation.ids.npy", lambda array: _with(array, 0, 60_000), "index outside"),
-        ("covisitation.ids.npy", lambda array: array.astype(np.int32) * -1, "index outside"),
-        ("covisitation.starts.npy", lambda array: array[::-1].copy(), "does not divide"),
-        ("covisitation.starts.npy", lambda array: array[:-1], "does not divide"),
-        ("covisitation.starts.npy", lambda array: _with(array, -1, 10**9), "does not divide"),
-        ("covisitation.starts.npy", lambda array: _with(array, 1, 10**9), "does not divide"),
-    ],
-)
-def test_an_array_that_cannot_be_right_is_refused(
-    copy: Copy, file: str, change: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]], says: str
-) -> None:
-    copy.put_array(file, change(copy.array(file)))
-    refusal = copy.refusal()
-    assert refusal.reason == "file"
-    assert file.split(".")[0] in refusal.detail
-    assert says in refusal.detail
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_an_array_that_cannot_be_right_is_refused_by_its_name(whole: Path, tmp_path: Path, damage: str) -> None:
+    for path in sorted(whole.glob("*.npy")):
+        # given
+        copy = Copy(_fresh(whole, tmp_path / "damaged"))
+        before = copy.array(path.name)
+        after = DAMAGES[damage](before)
+        if (after.dtype, after.shape) == (before.dtype, before.shape):  # a byte has no order, nothing cannot be cut
+            continue
+        if damage == "a cut table" and not path.name.startswith("items."):
+            continue
+
+        # when
+        copy.put_array(path.name, after)
+
+        # then
+        refusal = copy.refusal()
+        assert (refusal.reason, path.name.split(".")[0] in refusal.detail) == ("file", True), path.name
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_number_that_is_none_is_refused_wherever_it_stands(whole: Path, tmp_path: Path, value: float) -> None:
+    for path in sorted(whole.glob("*.npy")):
+        # given
+        copy = Copy(_fresh(whole, tmp_path / "damaged"))
+        array = copy.array(path.name)
+        unknown_price = path.name == "items.prices.npy" and np.isnan(value)
+        if array.dtype.kind != "f" or not len(array) or unknown_price:
+            continue
+
+        # when
+        array[len(array) // 2] = value
+        copy.put_array(path.name, array)
+
+        # then
+        assert copy.refusal().reason == "file", path.name
 
 
 @pytest.mark.parametrize(
     ("file", "data", "says"),
     [
-        ("items.json", b"{}", "ids"),
-        ("items.json", b'{"ids":["a"],"titles":[]}', "1 ids and 0 titles"),
-        ("items.json", b'{"ids":["b","a"],"titles":["",""]}', "order"),
-        ("items.json", b'{"ids":["a","a"],"titles":["",""]}', "order"),
         ("ranker.json", b"[]", "object"),
-        ("ranker.json", b'{"repeats":true,"relation":"eaten","quotas":{},"weights":{}}', "relation"),
-        ("ranker.json", b'{"repeats":true,"relation":"bought","quotas":{},"weights":{}}', "must name"),
-        ("ranker.json", b'{"repeats":true,"relation":"bought","quotas":{"popular":0},"weights":{}}', "below 1"),
-        ("ranker.json", b'{"repeats":true,"relation":"bought","quotas":{},"weights":{"popular":-1}}', "weight"),
-        ("popular.counts.npy", b"", ""),
-        ("popular.counts.npy", b"\x93NUMPY\x01\x00\xff\xff", ""),
-        ("popular.counts.npy", b"\x93NUMPY\x02\x00\x00\x00\x00\x00", "version"),
-        ("popular.extra.npy", arrays.encode(np.zeros(3)), "knows no such file"),
-        ("model.onnx", b"x", "knows no such file"),
+        ("items.prices.npy", b"", ""),
+        ("items.prices.npy", b"\x93NUMPY\x01\x00\xff\xff", ""),
+        ("items.prices.npy", b"\x93NUMPY\x02\x00\x00\x00\x00\x00", "version"),
+        ("items.extra.npy", arrays.encode(np.zeros(3)), "knows no such file"),
+        ("items.Prices.npy", arrays.encode(np.zeros(3)), "knows no such file"),
+        ("model.bin", b"x", "knows no such file"),
     ],
 )
 def test_a_file_that_is_not_what_its_name_says_is_refused(copy: Copy, file: str, data: bytes, says: str) -> None:
@@ -282,7 +363,7 @@ def test_a_header_that_claims_a_terabyte_is_refused(copy: Copy) -> None:
     header += b" " * (128 - 10 - len(header) - 1) + b"\n"
 
     # when
-    copy.put("popular.counts.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"\0" * 64)
+    copy.put("items.prices.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"\0" * 64)
 
     # then
     assert "64 bytes of values" in copy.refusal().detail
@@ -294,12 +375,26 @@ def test_a_pickle_is_refused(copy: Copy) -> None:
     header += b" " * (128 - 10 - len(header) - 1) + b"\n"
 
     # when
-    copy.put(
-        "popular.counts.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"cos\nsystem\n."
-    )
+    copy.put("items.prices.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"cos\nsystem\n.")
 
     # then
     assert "plain array" in copy.refusal().detail
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_file_cut_anywhere_is_refused(whole: Path, tmp_path: Path, data: st.DataObject) -> None:
+    # given
+    file = data.draw(st.sampled_from(sorted(path.name for path in whole.iterdir())))
+    content = (whole / file).read_bytes()
+    copy = _fresh(whole, tmp_path / "cut")
+
+    # when
+    (copy / file).write_bytes(content[: data.draw(st.integers(0, len(content) - 2))])
+
+    # then: of the manifest, the very last byte is a line feed
+    with pytest.raises(BundleError):
+        bundles.load(copy)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -309,9 +404,7 @@ def test_any_flipped_byte_is_refused_or_harmless(whole: Path, tmp_path: Path, da
     file = data.draw(st.sampled_from(sorted(path.name for path in whole.iterdir())))
     content = bytearray((whole / file).read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
-    copy = tmp_path / "flipped"
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(whole, copy)
+    copy = _fresh(whole, tmp_path / "flipped")
 
     # when
     (copy / file).write_bytes(content)
@@ -327,14 +420,41 @@ def test_any_flipped_byte_is_refused_or_harmless(whole: Path, tmp_path: Path, da
     assert refused or same
 
 
-@pytest.mark.parametrize(
-    ("top", "agrees"),
-    [("abcd", True), ("acbd", True), ("bacd", False), ("abc", False), ("abcx", False), ("abbd", False)],
-)
-def test_a_golden_answer_may_differ_in_ties_alone(top: str, agrees: bool) -> None:
+def _fresh(whole: Path, path: Path) -> Path:
+    shutil.rmtree(path, ignore_errors=True)
+    return shutil.copytree(whole, path)
+
+
+@pytest.mark.parametrize("owner", ["items", "covisitation", "popular"])
+def test_a_file_of_another_bundle_is_refused(copy: Copy, tmp_path: Path, owner: str) -> None:
+    """An older catalogue's, or another shop's: each file is sound, and they do not belong together."""
     # given
-    scores = {"a": 0.9, "b": 0.5, "c": 0.5, "d": 0.1}
-    items = (Item(item, rank, score, "popular", POPULAR) for rank, (item, score) in enumerate(scores.items(), start=1))
+    publish(tmp_path / "older", worlds.chain(items=30))
+
+    # when
+    for file in (tmp_path / "older").glob(f"{owner}.*"):
+        shutil.copy(file, copy.path / file.name)
 
     # then
-    assert bundle._agrees(Ranked(tuple(items), 4), tuple(top)) is agrees
+    assert copy.refusal().reason == "altered"
+
+
+@pytest.mark.parametrize("owner", ["items", "covisitation", "popular"])
+def test_arrays_of_another_catalogue_are_refused_by_whoever_vouches_for_them(
+    copy: Copy, tmp_path: Path, owner: str
+) -> None:
+    # given
+    publish(tmp_path / "older", worlds.chain(items=30))
+
+    # when
+    for file in (tmp_path / "older").glob(f"{owner}.*"):
+        copy.put(file.name, file.read_bytes())
+
+    # then: by what cannot be, or, where all could be, by what it comes to
+    assert copy.refusal().reason in ("file", "golden")
+
+
+def test_a_manifest_of_another_bundle_is_refused(copy: Copy, tmp_path: Path) -> None:
+    publish(tmp_path / "older", worlds.chain(seed=2))
+    shutil.copy(tmp_path / "older" / MANIFEST, copy.path / MANIFEST)
+    assert copy.refusal().reason in ("altered", "missing")

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from schemas import recommendation
 from schemas.click import Click, encode
 from schemas.errors import KafkaError, RedisError
-from schemas.recommendation import Item, Model, Reason
+from schemas.recommendation import Item, Reason
 from schemas.session import IDLE_MS, Session
 from schemas.topics import OP_ERASE, OP_HEADER, Topics
 from schemas.wire import EpochMs
@@ -98,6 +98,8 @@ async def until(done: Callable[[], bool]) -> None:
 class Popular:
     """A ranker that always says the same."""
 
+    version, counts_version = "m", "c"
+
     def rank(self, sessions: Sequence[Session], now: int) -> list[Ranked]:
         return [Ranked((Item("lamp", 1, 1.0, "popular", Reason("popular")),), 1) for _ in sessions]
 
@@ -110,11 +112,10 @@ class Worker:
         self.store = store or Store(diary)
         self.kafka = Kafka(diary)
         self.queue: asyncio.Queue[Delivery] = asyncio.Queue()
-        metrics, patience = Metrics(CollectorRegistry()), Patience(45, lambda: 0.0, asyncio.sleep)
+        self.metrics = metrics = Metrics(CollectorRegistry())
+        patience = Patience(45, lambda: 0.0, asyncio.sleep)
         ids = count(1)
-        around = Surroundings(
-            NAMES.clickstream, NAMES.recommendations, Model("m", "c"), lambda: NOW, lambda: f"r{next(ids)}"
-        )
+        around = Surroundings(NAMES.clickstream, NAMES.recommendations, lambda: NOW, lambda: f"r{next(ids)}")
         self.outbox = Outbox(self.kafka, lambda: NOW, metrics)
         self.ranking = Ranking(self.store, Popular(), self.outbox, patience, around, metrics, 32)
         self.loop = Loop(self.queue, self.store, self.ranking, self.kafka, patience, NAMES, EPOCH, metrics, 256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from schemas.errors import DataError
@@ -27,18 +28,56 @@ def test_a_catalogue_says_the_same_as_csv_and_as_ndjson(tmp_path: Path) -> None:
     assert (from_text.item_id, from_text.category, from_text.price) == ("7", ("Home", "Light"), "9.90")
 
 
-def test_bad_items_are_counted_and_left_out(tmp_path: Path) -> None:
+def test_an_item_with_a_wrong_field_comes_without_it_and_one_without_an_id_not_at_all(tmp_path: Path) -> None:
     # given
     path = tmp_path / "items.csv"
-    path.write_text("StockCode,title,price\n1,Good,1.00\n,Nameless,1.00\n2,Dear,much\n", encoding="utf-8")
+    path.write_text("StockCode,title,price\n1,Good,1.00\n,Nameless,1.00\n2,Dear,NaN\n3,Free,\n", encoding="utf-8")
     catalogue = Catalogue(path, {"item_id": "StockCode"})
 
     # when
-    items = [item.item_id for item in catalogue]
+    items = {item.item_id: (item.title, item.price) for item in catalogue}
 
     # then
-    assert items == ["1"]
-    assert catalogue.faults.total() == 2
+    assert items == {"1": ("Good", "1.00"), "2": ("Dear", None), "3": ("Free", None)}
+    assert catalogue.faults == {"item_id": 1, "price": 1}
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ('{"item_id":1,"category":["a","b > c"]}', ("a", "b > c")),
+        ('{"item_id":1,"category":"a > b"}', ("a", "b")),
+        ('{"item_id":1,"category":[["a"]]}', ()),
+        ('{"item_id":1,"category":5}', ("5",)),
+    ],
+)
+def test_a_category_is_a_list_or_its_steps(tmp_path: Path, line: str, path: tuple[str, ...]) -> None:
+    (tmp_path / "items.ndjson").write_text(line, encoding="utf-8")
+    [item] = Catalogue(tmp_path / "items.ndjson")
+    assert item.category == path
+
+
+def test_a_catalogue_of_parquet_has_its_lists_and_numbers(tmp_path: Path) -> None:
+    # given
+    frame = pl.DataFrame({"item_id": [1, 2], "price": [9.5, float("nan")], "category": [["a", "b"], None]})
+    frame.write_parquet(tmp_path / "items.parquet")
+    catalogue = Catalogue(tmp_path / "items.parquet")
+
+    # when
+    first, second = catalogue
+
+    # then
+    assert (first.item_id, first.price, first.category) == ("1", "9.5", ("a", "b"))
+    assert (second.price, second.category) == (None, ())
+    assert catalogue.faults == {"price": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"), [("1700000000000", 1_700_000_000_000), ("2023-11-14T22:13:20Z", 1_700_000_000_000)]
+)
+def test_when_an_item_came_is_milliseconds_or_iso(tmp_path: Path, text: str, ms: int) -> None:
+    (tmp_path / "items.csv").write_text(f"item_id,created_at\n1,{text}\n", encoding="utf-8")
+    assert [item.created_at for item in Catalogue(tmp_path / "items.csv")] == [ms]
 
 
 def test_a_catalogue_without_ids_is_refused(tmp_path: Path) -> None:

@@ -6,23 +6,20 @@ import gzip
 import hashlib
 import json
 import lzma
+import random
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import cramjam
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from schemas import click as wire
 from schemas.errors import DataError, UsageError
-from training import log, rows
-from training.clock import Clock
-
-HEAD = "session_id,item_id,ts\n"
-MS = 1_700_000_000_000
-
-
-def written(path: Path, text: str | bytes) -> Path:
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
+from tests.kit.logs import HEAD, MS, stored, written
+from training import lines, log
 
 
 def test_a_log_says_the_same_in_every_form(tmp_path: Path) -> None:
@@ -42,6 +39,12 @@ def test_a_log_says_the_same_in_every_form(tmp_path: Path) -> None:
         written(tmp_path / "log.tsv", text.replace(",", "\t").replace("\t ", ", ")),
         written(tmp_path / "log.ndjson", ndjson),
         written(tmp_path / "log.jsonl.gz", gzip.compress(ndjson.encode())),
+        written(tmp_path / "log.csv.zst", bytes(cramjam.zstd.compress(text.encode()))),
+        written(
+            tmp_path / "pieces.csv.zst",
+            b"".join(cramjam.zstd.compress(part.encode()) for part in (text[:30], text[30:])),
+        ),
+        stored(tmp_path / "log.parquet", events),
     ]
 
     for file in files:
@@ -55,102 +58,6 @@ def test_a_log_says_the_same_in_every_form(tmp_path: Path) -> None:
         assert (found.events, found.faults.total()) == (3, 0)
 
 
-@pytest.mark.parametrize(
-    ("times", "clock", "read"),
-    [
-        (("1700000000", "1700000001.25"), Clock.SECONDS, (MS, MS + 1250)),
-        ((str(MS), str(MS + 7)), Clock.MILLISECONDS, (MS, MS + 7)),
-        (("2023-11-14T22:13:20Z", "2023-11-14T23:13:21+01:00"), Clock.ISO, (MS, MS + 1000)),
-        (("2023-11-14 22:13:20", "2023-11-14 22:13:20.5"), Clock.ISO_UTC, (MS, MS + 500)),
-    ],
-)
-def test_the_clock_of_a_log_is_detected_and_said(
-    tmp_path: Path, times: tuple[str, str], clock: Clock, read: tuple[int, int]
-) -> None:
-    # given
-    path = written(tmp_path / "log.csv", HEAD + "".join(f"s,a,{time}\n" for time in times))
-
-    # when
-    found = log.read([path])
-    clicks = list(found)
-
-    # then
-    assert found.clocks == {"log.csv": clock}
-    assert tuple(click.ts for click in clicks) == read
-
-
-def test_one_odd_time_does_not_decide_the_clock(tmp_path: Path) -> None:
-    path = written(tmp_path / "log.csv", HEAD + "s,a,12\n" + f"s,b,{MS}\n" * 3)
-    found = log.read([path])
-    assert [click.ts for click in found] == [MS, MS, MS]
-    assert found.clocks == {"log.csv": Clock.MILLISECONDS}
-    assert found.faults == {"ts": 1}
-
-
-@pytest.mark.parametrize(
-    ("usual", "read", "others"),
-    [
-        ("1700000000", MS, ["1700000000000", "1700000000000000", "1700000000000000000", "2023-11-14T22:13:20Z"]),
-        ("1700000000000", MS, ["1700000000", "1700000000.5", "1700000000000000", "2023-11-14T22:13:20Z"]),
-        ("2023-11-14T22:13:20Z", MS, ["1700000000", "1700000000000", "20231114"]),
-        ("2023-11-14 22:13:20", MS, ["1700000000", "1700000000000", "20231114"]),
-    ],
-)
-def test_a_time_in_another_unit_than_its_file_is_a_fault_and_never_a_thousand_times_off(
-    tmp_path: Path, usual: str, read: int, others: list[str]
-) -> None:
-    # given the other units where nobody looks to tell how times are written
-    rows_ = [f"s,a,{usual}\n"] * 150 + [f"s,b,{other}\n" for other in others]
-
-    # when
-    found = log.read([written(tmp_path / "log.csv", HEAD + "".join(rows_))])
-
-    # then
-    assert {click.ts for click in found} == {read}
-    assert (found.events, found.faults) == (150, {"ts": len(others)})
-
-
-def test_a_log_in_a_unit_that_is_not_known_is_refused(tmp_path: Path) -> None:
-    path = written(tmp_path / "log.csv", HEAD + "s,a,1700000000000000\n" * 3)
-    with pytest.raises(DataError, match="ts 3"):
-        list(log.read([path]))
-
-
-@pytest.mark.parametrize("name", ["log.csv", "log.tsv"])
-@pytest.mark.parametrize("stray", ['s,"b,TS', 's,b,"TS', '"s,b,TS', 's,"b"",TS', 's,"b","TS'])
-def test_a_stray_quote_costs_its_own_row_and_no_other(tmp_path: Path, name: str, stray: str) -> None:
-    # given
-    good, wrong = f"s,a,{MS}\n", stray.replace("TS", str(MS)) + "\n"
-    text = HEAD + good + wrong + good * 1000 + wrong + wrong + good + wrong
-    path = written(tmp_path / name, text.replace(",", "\t") if name.endswith("tsv") else text)
-
-    # when
-    found = log.read([path])
-
-    # then
-    assert {click.item_id for click in found} == {"a"}
-    assert (found.events, found.faults) == (1002, {"quote": 4})
-
-
-def test_quotes_that_close_on_their_line_are_no_fault(tmp_path: Path) -> None:
-    rows_ = f's,"b, ""c""",{MS}\ns,5" screen,{MS}\n"s","d",{MS}\n'
-    found = log.read([written(tmp_path / "log.csv", HEAD + rows_)])
-    assert [click.item_id for click in found] == ['b, "c"', '5" screen', "d"]
-    assert found.faults.total() == 0
-
-
-def test_a_header_that_names_a_column_twice_is_refused(tmp_path: Path) -> None:
-    path = written(tmp_path / "log.csv", f"session_id,item_id,ts,item_id\ns,a,{MS},b\n")
-    with pytest.raises(DataError, match="item_id twice") as refused:
-        list(log.read([path]))
-    assert refused.value.reason == "columns"
-
-
-def test_columns_without_a_name_are_nobodys(tmp_path: Path) -> None:
-    [click] = log.read([written(tmp_path / "log.csv", f",session_id,item_id,ts,\n1,s,a,{MS},x\n")])
-    assert click.item_id == "a"
-
-
 def test_bad_rows_are_counted_by_what_is_wrong_with_them(tmp_path: Path) -> None:
     # given
     good = {"session_id": "s", "item_id": "a", "ts": MS}
@@ -159,7 +66,7 @@ def test_bad_rows_are_counted_by_what_is_wrong_with_them(tmp_path: Path) -> None
         b"[1]",
         b"\xff\xfe",
         b"[" * 50_000,
-        b'{"item_id": "' + b"x" * rows.LINE_MAX_BYTES + b'"}',
+        b'{"item_id": "' + b"x" * lines.LINE_MAX_BYTES + b'"}',
         *(
             json.dumps(good | wrong).encode()
             for wrong in (
@@ -195,13 +102,6 @@ def test_bad_rows_are_counted_by_what_is_wrong_with_them(tmp_path: Path) -> None
             "schema": 1,
         }
     )
-
-
-def test_a_row_of_csv_with_too_few_cells_is_counted(tmp_path: Path) -> None:
-    path = written(tmp_path / "log.csv", HEAD + f"s,a,{MS}\ns,a\n\ns,a,{MS},more\ns,b,{MS}\n")
-    found = log.read([path])
-    assert [click.item_id for click in found] == ["a", "b"]
-    assert found.faults == {"cells": 2}
 
 
 def test_columns_are_renamed_and_filled(tmp_path: Path) -> None:
@@ -268,8 +168,9 @@ def test_the_hash_is_of_the_bytes_of_all_files(tmp_path: Path) -> None:
     assert found.sha256 == hashlib.sha256(data + data).hexdigest()
 
 
-def test_a_large_log_is_never_held_whole(tmp_path: Path) -> None:
+def test_a_large_log_is_never_held_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given
+    monkeypatch.setattr(lines, "BLOCK_BYTES", 10_000)
     path = written(tmp_path / "log.csv", HEAD + f"s,a,{MS}\n" * 50_000)
     found = log.read([path])
 
@@ -290,6 +191,13 @@ def test_a_large_log_is_never_held_whole(tmp_path: Path) -> None:
         ("log.ndjson", b'{"a": 1}\n', "at fault: ts 1"),
         ("log.csv.gz", b"not gzip", "damaged"),
         ("log.csv.gz", gzip.compress(HEAD.encode() * 9000)[:-20], "damaged"),
+        ("log.csv.zst", b"not zstd", "damaged"),
+        ("log.csv.zst", b"", "damaged"),
+        ("log.csv.zst", bytes(cramjam.zstd.compress(HEAD.encode() * 9000))[:-5], "damaged"),
+        ("log.parquet", b"not Parquet", "no Parquet"),
+        ("log.parquet", b"", "no Parquet"),
+        ("log.csv", random.Random(0).randbytes(100_000), "no column"),
+        ("log.ndjson", random.Random(0).randbytes(100_000), "at fault: encoding"),
         ("log.csv.xz", b"not xz", "damaged"),
         ("log.csv.xz", lzma.compress(HEAD.encode() * 9000)[:-20], "damaged"),
     ],
@@ -299,15 +207,6 @@ def test_a_log_without_an_event_is_refused(tmp_path: Path, name: str, data: byte
     with pytest.raises(DataError, match=says) as refused:
         list(log.read([path]))
     assert str(path) in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "says"),
-    [("log.parquet", "CSV or NDJSON"), ("log.csv.zst", "gzip or xz"), ("log", "ndjson"), ("log.gz", "ndjson")],
-)
-def test_a_file_of_another_kind_is_refused_before_it_is_opened(tmp_path: Path, name: str, says: str) -> None:
-    with pytest.raises(UsageError, match=says):
-        log.read([tmp_path / name])
 
 
 @pytest.mark.parametrize(
@@ -328,3 +227,72 @@ def test_a_column_that_was_mapped_must_be_there(tmp_path: Path) -> None:
     path = written(tmp_path / "log.csv", HEAD + f"s,a,{MS}\n")
     with pytest.raises(DataError, match="no column shopper"):
         list(log.read([path], {"user_id": "shopper"}))
+
+
+@pytest.mark.parametrize(
+    "shown", ["5", '"a"', '"[a"', '["a", {"b": 1}]', "[null]", '[""]', '[["a"]]', json.dumps(["a"] * 31), '{"a": 1}']
+)
+def test_what_is_no_list_of_items_costs_its_own_row(tmp_path: Path, shown: str) -> None:
+    # given
+    event = f'{{"session_id":"s","type":"impression","ts":{MS},"items":'
+    good, bad = event + r'["a","b\\\"c"]}', event + shown + "}"
+
+    # when
+    found = log.read([written(tmp_path / "log.ndjson", f"{good}\n{bad}\n{good}\n")])
+
+    # then
+    assert [click.items for click in found] == [("a", 'b\\"c')] * 2
+    assert found.faults == {"items": 1}
+
+
+def test_attributes_that_are_none_cost_their_own_row(tmp_path: Path) -> None:
+    events = [{"session_id": "s", "item_id": "a", "ts": MS, "attrs": attrs} for attrs in ({"a\\": '"'}, {"b": [1]}, 5)]
+    found = log.read([written(tmp_path / "log.ndjson", "".join(json.dumps(event) + "\n" for event in events))])
+    assert [click.attrs for click in found] == [{"a\\": '"'}]
+    assert (found.events, found.faults) == (1, {"attrs": 2})
+
+
+_values = st.sampled_from(
+    ["a b", "", "ä", "cart", "x" * 65, "y" * 129, "a\n", "\x7f", "true", MS, -1, 1.5, None, True, ["a"], {"a": 1}, []]
+)
+
+
+_events = st.fixed_dictionaries(
+    {
+        "session_id": st.just("s") | _values,
+        "item_id": st.just("a") | _values,
+        "ts": st.sampled_from([MS, MS, None, -1, "soon"]),
+    },
+    optional={
+        **dict.fromkeys(
+            ("type", "event_id", "consent", "user_id", "market", "placement", "recommendation_id"), _values
+        ),
+        "items": st.sampled_from([["a"], ["a", ""], [5], [[]]]) | _values,
+        "schema": st.sampled_from(["nextclick.click/1", "x"]),
+    },
+)
+
+
+@given(st.lists(_events, min_size=1, max_size=6))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_columns_are_held_to_the_rules_of_a_single_click(tmp_path: Path, events: list[dict[str, object]]) -> None:
+    """Read together or each by itself, the same events are taken: one row at fault touches no other."""
+    # given
+    text = [json.dumps(event, ensure_ascii=False) for event in events]
+    alone = []
+    for at, line in enumerate(text):
+        try:
+            alone += list(log.read([written(tmp_path / "one.ndjson", "\n" * at + line)]))
+        except DataError:
+            continue
+
+    # when
+    try:
+        together = list(log.read([written(tmp_path / "one.ndjson", "\n".join(text))]))
+    except DataError:
+        together = []
+
+    # then
+    assert together == alone
+    for click in together:
+        assert wire.decode(wire.encode(click)) == click

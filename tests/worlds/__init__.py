@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.click import Click
+from schemas.item import Item
 from schemas.session import Action, Session
 from schemas.wire import EpochMs
 from serving.ranking import bundle
-from serving.ranking.ranker import Options, Ranker
+from serving.ranking.counts import Counts
+from serving.ranking.options import Options
+from serving.ranking.past import Past
+from serving.ranking.ranker import Ranker
 from serving.ranking.reasons import Relation
 from serving.ranking.sessions import Sessions
-from serving.ranking.sources.covisitation import Covisitation
-from serving.ranking.sources.popular import Popular
-from serving.ranking.sources.session_items import SessionItems
-from serving.ranking.sources.source import Source
+from serving.ranking.sources import ALL
 from serving.ranking.table import Table
 
 NOW = 1_700_000_000_000
@@ -28,6 +29,8 @@ class World:
 
     items: int
     past: tuple[tuple[int, ...], ...]
+    #: What its catalogue says of them; without, only what they are called.
+    goods: tuple[Item, ...] = ()
 
     @property
     def sessions(self) -> Sessions:
@@ -35,13 +38,22 @@ class World:
 
     @property
     def table(self) -> Table:
-        return Table({name(item): f"Thing {item}" for item in range(self.items)})
+        goods = self.goods or tuple(Item(item_id=name(item), title=f"Thing {item}") for item in range(self.items))
+        return Table.make((), {item.item_id: item for item in goods})
+
+    @property
+    def log(self) -> Past:
+        return Past(self.sessions, self.table)
 
     @property
     def clicks(self) -> list[Click]:
         return [
             Click(
-                event_id=f"{s}-{at}", session_id=f"s{s}", item_id=name(item), type="view", ts=EpochMs(NOW + 1000 * at)
+                event_id=f"{s}-{at}",
+                session_id=f"s{s}",
+                item_id=name(item),
+                type="view",
+                ts=EpochMs(NOW + 60_000 * s + 1000 * at),
             )
             for s, items in enumerate(self.past)
             for at, item in enumerate(items)
@@ -66,21 +78,56 @@ def checkerboard(items: int = 20, seed: int = 1) -> World:
     return World(items, tuple(tuple(chance.choices(colour, k=5)) for colour in colours))
 
 
-def ranker(world: World, *, repeats: bool = True, relation: Relation = "viewed") -> Ranker:
-    """What training would make of the world, by the way a bundle takes."""
-    past = world.sessions
-    sources: dict[str, Source] = {
-        "session_items": SessionItems.fit(past),
-        "covisitation": Covisitation.fit(past),
-        "popular": Popular.fit(past),
-    }
-    options = Options(
-        repeats=repeats,
-        relation=relation,
-        quotas={"session_items": 50, "covisitation": 110, "popular": 200},
-        weights={"session_items": 0.5, "covisitation": 1.0, "popular": 0.1},
+def shelves(items: int = 40, seed: int = 1) -> World:
+    """Lamps are even, rugs odd; the first half is of Ash, the rest of Birch; the higher, the dearer; odd ones sell.
+
+    The last four are new: in the catalogue, and touched by nobody.
+    """
+    chance = random.Random(seed)
+    goods = tuple(
+        Item(
+            item_id=name(item),
+            title=f"Thing {item}",
+            category=("Rugs",) if item % 2 else ("Lamps",),
+            brand="Ash" if item < items // 2 else "Birch",
+            price=str(10 + item),
+        )
+        for item in range(items)
     )
-    return bundle.unpack(bundle.pack(world.table, options, sources))
+    past = tuple(tuple(chance.choices(range(items - 4), k=4)) for _ in range(items * 10))
+    return World(items, past, goods)
+
+
+def fashion(items: int = 20) -> World:
+    """What is touched changes: the lower half first, evenly, then the upper half, and item 0 always."""
+    half = items // 2
+    before = tuple((0, 1 + at % (half - 1)) for at in range(items * 20))
+    after = tuple((0, half + at % half) for at in range(items * 2))
+    return World(items, before + after)
+
+
+def substitutes() -> World:
+    """0 and 1 keep the same company, 2 and 3, and so do 4 and 5 with 6 and 7. Neither pair is ever seen together."""
+    return World(8, ((0, 2), (0, 3), (1, 2), (1, 3), (4, 6), (4, 7), (5, 6), (5, 7)) * 5)
+
+
+def ranker(world: World, *, drop_last_item: bool = False, relation: Relation = "viewed") -> Ranker:
+    """What training would make of the world without a model, by the way a bundle takes."""
+    return bundle.unpack(files(world, drop_last_item=drop_last_item, relation=relation)).ranker
+
+
+def files(world: World, *, drop_last_item: bool = False, relation: Relation = "viewed") -> dict[str, bytes]:
+    """The bundle of the world, but for its manifest."""
+    past = world.log
+    options = Options(
+        drop_last_item=drop_last_item,
+        relation=relation,
+        quotas={kind.name: kind.quota for kind in ALL},
+        weights={kind.name: kind.weight for kind in ALL},
+    )
+    sources = {kind.name: kind.fit(past) for kind in ALL}
+    ranker = Ranker(past.table, sources, Counts.fit(past.sessions), None, options, "", "")
+    return bundle.pack(ranker, past.sessions, None)
 
 
 def session(items: Sequence[str]) -> Session:

@@ -7,10 +7,26 @@ from __future__ import annotations
 
 from typing import Final
 
+from serving.ranking.sources.attributes import Attributes
 from serving.ranking.sources.covisitation import Covisitation
+from serving.ranking.sources.item2vec import Item2Vec
+from serving.ranking.sources.item_cf import ItemCf
+from serving.ranking.sources.markov import Markov
 from serving.ranking.sources.popular import Popular
 from serving.ranking.sources.session_items import SessionItems
+from serving.ranking.sources.session_knn import SessionKnn
 from serving.ranking.sources.source import Source
+from serving.ranking.sources.transformer import Transformer
+from serving.ranking.sources.trending import Trending
+from serving.ranking.sources.vmis_knn import VmisKnn
 
-#: When the pool is full, candidates of the last source give way first.
-ALL: Final[tuple[type[Source], ...]] = (SessionItems, Covisitation, Popular)
+#: Whose candidates are like an item of the session rather than seen together with it.
+ALIKE: Final = frozenset({Item2Vec.name, Transformer.name, Attributes.name})
+
+#: Of a bundle. When the pool is full, candidates of the last source give way first.
+ALL: Final[tuple[type[Source], ...]] = (
+    *(SessionItems, SessionKnn, Covisitation, Item2Vec, Transformer, Attributes),
+    *(Trending, Popular),
+)
+#: What evaluation sets beside them. In the pool they brought nothing that the others do not, and cost their time.
+BASELINES: Final[tuple[type[Source], ...]] = (VmisKnn, ItemCf, Markov)

@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, Final, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from serving.ranking import arrays as packed
-from serving.ranking.sessions import Sessions
+from serving.ranking.decay import counts, faded, span_ms
+from serving.ranking.leaders import Leaders
+from serving.ranking.past import Past
+from serving.ranking.query import Query
 from serving.ranking.sources.source import Arrays, Candidates
 
-#: Long enough to see a whole week's rhythm, short enough to follow a season.
-HALF_LIFE_MS: Final = 7 * 24 * 3_600_000
+#: Of the log's span; at most a week, so that a log of years still follows the season.
+HALF_LIFE_SHARE: Final = 0.05
+HALF_LIFE_MAX_MS: Final = 7 * 24 * 3_600_000
 
 
 class Popular:
     name: ClassVar[str] = "popular"
+    quota: ClassVar[int] = 20
+    weight: ClassVar[float] = 0.1
+    counted: ClassVar[bool] = True
 
-    def __init__(self, counts: NDArray[np.float32]) -> None:
-        self._counts = counts  # (catalogue,)
-        self._order = np.argsort(-counts, kind="stable").astype(np.int32)
-        self._scores = counts[self._order]
-        self._nobody = np.full(len(counts), -1, dtype=np.int32)
+    def __init__(self, leaders: Leaders) -> None:
+        self._leaders = leaders
 
     @classmethod
-    def fit(cls, sessions: Sessions, half_life_ms: int = HALF_LIFE_MS) -> Self:
-        """Counted against the log's own last event: nothing here looks at a clock."""
-        if not len(sessions.items):
-            return cls(np.zeros(sessions.catalogue, dtype=np.float32))
-        weights = 0.5 ** ((sessions.times.max() - sessions.times) / half_life_ms)
-        counts = np.bincount(sessions.items, weights, minlength=sessions.catalogue)
-        return cls(counts.astype(np.float32))
+    def fit(cls, past: Past, *, half_life_ms: float | None = None) -> Self:
+        """Shares of all that was touched. Without a half-life given, one that suits the log's span."""
+        items, times = past.sessions.items, past.sessions.times
+        if half_life_ms is None:
+            half_life_ms = min(HALF_LIFE_SHARE * span_ms(times), HALF_LIFE_MAX_MS)
+        weights = faded(times, half_life_ms)
+        shares = counts(items, weights, past.sessions.catalogue) / max(weights.sum(), 1)
+        return cls(Leaders.make(shares))
 
     @classmethod
     def read(cls, arrays: Arrays, catalogue: int) -> Self:
-        return cls(packed.finite(arrays, "counts", (np.float32,), catalogue).astype(np.float32))
+        return cls(Leaders.read(arrays, catalogue))
 
     def arrays(self) -> Arrays:
-        return {"counts": self._counts}
+        return self._leaders.arrays()
 
-    def candidates(self, session: Sequence[int], limit: int) -> Candidates:
-        return Candidates(self._order[:limit], self._scores[:limit], self._nobody[:limit])
+    def candidates(self, query: Query, limit: int) -> Candidates:
+        return Candidates(*self._leaders.first(limit))

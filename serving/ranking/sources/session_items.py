@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 import numpy as np
 
-from serving.ranking.sessions import Sessions
+from schemas.session import RECENT_MAX
+from serving.ranking.past import Past
+from serving.ranking.query import Query
 from serving.ranking.sources.source import Arrays, Candidates
+from serving.ranking.tally import latest
+
+_SCORES: Final = (1 / np.arange(1, RECENT_MAX + 1)).astype(np.float32)
 
 
 class SessionItems:
     name: ClassVar[str] = "session_items"
+    quota: ClassVar[int] = 50
+    weight: ClassVar[float] = 0.5
+    counted: ClassVar[bool] = True
 
     @classmethod
-    def fit(cls, sessions: Sessions) -> Self:
+    def fit(cls, past: Past) -> Self:
         return cls()
 
     @classmethod
@@ -25,7 +32,6 @@ class SessionItems:
     def arrays(self) -> Arrays:
         return {}
 
-    def candidates(self, session: Sequence[int], limit: int) -> Candidates:
-        ids = np.array(list(dict.fromkeys(reversed(session)))[:limit], dtype=np.int32)
-        scores = (1 / np.arange(1, len(ids) + 1)).astype(np.float32)
-        return Candidates(ids, scores, ids)
+    def candidates(self, query: Query, limit: int) -> Candidates:
+        ids = latest(query.items, min(limit, RECENT_MAX))
+        return Candidates(ids, _SCORES[: len(ids)], ids)

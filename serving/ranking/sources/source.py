@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.ranking.sessions import Sessions
+from serving.ranking.past import Past
+from serving.ranking.query import Query
 
 Arrays = Mapping[str, NDArray[Any]]
+
+#: `because` of a candidate that no item of the session speaks for.
+NOBODY: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +24,31 @@ class Candidates:
 
     ids: NDArray[np.int32]
     scores: NDArray[np.float32]
-    #: The session's item that speaks most for each, -1 where none does.
+    #: The session's item that speaks most for each, NOBODY where none does.
     because: NDArray[np.int32]
 
 
 class Source(Protocol):
     name: ClassVar[str]
+    #: The most it may bring before others fill the pool, and what its ranks weigh where ranks are fused.
+    quota: ClassVar[int]
+    weight: ClassVar[float]
+    #: Made anew as clicks come in. What is not is learned with the model and stays until the next one.
+    counted: ClassVar[bool]
 
     @classmethod
-    def fit(cls, sessions: Sessions) -> Self: ...
+    def fit(cls, past: Past) -> Self:
+        """What the past teaches. Keyword parameters may follow, each with the value that serves most shops."""
 
     @classmethod
     def read(cls, arrays: Arrays, catalogue: int) -> Self:
-        """What `arrays` gave. Raises ValueError, naming the array, when they cannot be a source of this catalogue."""
+        """What `arrays` gave, kept as they are: views of files that other processes share, never copied.
+
+        Raises ValueError, naming the array, when they cannot be a source of this catalogue; KeyError with the name
+        of one that is missing.
+        """
 
     def arrays(self) -> Arrays: ...
 
-    def candidates(self, session: Sequence[int], limit: int) -> Candidates:
-        """At most `limit` for a session of known items, oldest first; an empty session is allowed."""
+    def candidates(self, query: Query, limit: int) -> Candidates:
+        """At most `limit`, in time that does not depend on the catalogue; an empty session is allowed."""

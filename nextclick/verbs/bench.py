@@ -1,0 +1,98 @@
+"""nextclick bench rank"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from nextclick.verbs.declare import Verbs, json_flag, positive, verb
+from schemas.settings import Settings
+
+#: What is made where no bundle is named: an ordinary shop and a large one, side by side.
+_ITEMS: Final = (17_000, 1_000_000)
+_LENGTH: Final = 10
+_PACKAGES: Final = ("numba", "onnxruntime", "numpy")
+
+
+def declare(verbs: Verbs) -> None:
+    bench = verb(verbs, "bench", "figures, measured on this machine", run=None, example="nextclick bench rank bundle")
+    below: Verbs = bench.add_subparsers(title="verbs", metavar="VERB", dest="bench_verb", required=True)
+    rank = verb(
+        below,
+        "rank",
+        "measures what ranking a session costs on one thread, and where the time goes",
+        run=_rank,
+        example="nextclick bench rank bundle\nnextclick bench rank --items 200000 --json",
+    )
+    rank.add_argument(
+        "bundle", nargs="?", type=Path, metavar="BUNDLE", help="default: made up, of 17,000 and of 1,000,000 items"
+    )
+    rank.add_argument("--items", type=positive, metavar="N", help="make one up of so many items instead")
+    rank.add_argument(
+        "--length", type=positive, default=_LENGTH, metavar="N", help=f"events of a session (default: {_LENGTH})"
+    )
+    json_flag(rank)
+
+
+def _rank(arguments: argparse.Namespace, settings: Settings) -> int:
+    from nextclick.bench import conditions, rank
+    from nextclick.terminal import say_json
+    from serving.state import bundles
+
+    with _places(arguments) as places:
+        courses = [rank.Course.of(bundles.verify(place)[1], arguments.length) for place in places]
+        for _ in range(rank.TURNS):
+            for course in courses:
+                course.turn()
+    told = [course.report() for course in courses]
+    ratios = rank.ratios(told[0], told[-1]) if len(told) > 1 else None
+    if arguments.json:
+        asked = {"threads": 1, "length": arguments.length, "batch": rank.BATCH}
+        say_json({"conditions": {**conditions.told(*_PACKAGES), **asked}, "bundles": told, "ratios": ratios})
+    else:
+        print(f"{conditions.line(*_PACKAGES)}; one thread, sessions of {arguments.length} events")
+        for line in (*(line for report in told for line in _lines(report, rank.BATCH)), *_compared(ratios)):
+            print(line)
+    return 0
+
+
+@contextmanager
+def _places(arguments: argparse.Namespace) -> Iterator[list[Path]]:
+    """The bundle that was named, or such as are made up for the occasion."""
+    from nextclick.bench import shop
+    from nextclick.terminal import say
+    from schemas.errors import UsageError
+
+    if arguments.bundle is not None:
+        if arguments.items is not None:
+            raise UsageError("--items makes a bundle up, and BUNDLE names one; give one of them")
+        yield [arguments.bundle]
+        return
+    with tempfile.TemporaryDirectory(prefix="nextclick-bench-") as scratch:
+        places = []
+        for items in (arguments.items,) if arguments.items else _ITEMS:
+            say(f"making up a bundle of {items:,} items")
+            places.append(Path(scratch, str(items)))
+            shop.publish(places[-1], items)
+        yield places
+
+
+def _lines(report: Mapping[str, Any], batch: int) -> Iterator[str]:
+    yield f"{report['items']:,} items"
+    for kind, costs in report["sessions"].items():
+        alone, many = costs["alone"], costs["batch"]
+        yield (
+            f"  {kind:7} alone p50 {alone['p50_ms']:.3f} ms, p99 {alone['p99_ms']:.3f} ms; "
+            f"in {batch} p50 {many['p50_ms']:.3f} ms, p99 {many['p99_ms']:.3f} ms a session, "
+            f"{many['sessions_per_s']:,} sessions/s"
+        )
+    yield "  " + ", ".join(f"{stage} {spent:.0f}" for stage, spent in report["stages_us"].items()) + " us"
+
+
+def _compared(ratios: Mapping[str, Mapping[str, float]] | None) -> Iterator[str]:
+    for kind, ways in (ratios or {}).items():
+        yield f"the larger against the smaller, {kind}: alone {ways['alone']:.2f}, in batches {ways['batch']:.2f} times"

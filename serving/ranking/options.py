@@ -1,0 +1,42 @@
+"""What training chose for a shop from its log alone."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from serving.ranking.arrays import Buffer
+from serving.ranking.reasons import Relation
+
+#: How candidates are ordered: by the learned correction, or, where the log is too small to learn one, by fused ranks.
+Order = Literal["learned", "reciprocal_rank"]
+LEARNED: Final = "learned"
+
+
+class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    order: Order = "reciprocal_rank"
+    #: True where shoppers hardly ever click the same item twice in a row: then it is no candidate.
+    drop_last_item: bool
+    relation: Relation
+    #: By the name of the source: what it may bring, and what its ranks weigh where ranks are fused.
+    quotas: dict[str, int]
+    weights: dict[str, float]
+    transformer_weight: float = 1.0
+    #: By the name of the source: what it was fitted with, beside what serves most shops.
+    parameters: dict[str, dict[str, float]] = {}
+
+    def encode(self) -> bytes:
+        return msgspec.json.encode(self, order="sorted")
+
+    @classmethod
+    def decode(cls, data: Buffer) -> Options:
+        """The options in `data`. ValueError when they are none."""
+        options = msgspec.json.decode(data, type=cls)
+        if any(quota < 1 for quota in options.quotas.values()):
+            raise ValueError("a quota below 1")
+        if not all(0 <= weight < np.inf for weight in (*options.weights.values(), options.transformer_weight)):
+            raise ValueError("a weight that is not a finite number from 0 on")
+        return options

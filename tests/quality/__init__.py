@@ -1,0 +1,1 @@
+"""How good the lists are, on real logs; `make quality`."""

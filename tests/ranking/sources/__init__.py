@@ -1,0 +1,1 @@
+"""Candidate sources: the laws that bind them all, and what each of them alone must know."""

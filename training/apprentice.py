@@ -1,0 +1,41 @@
+"""The transformer as the rehearsal needs it: straight out of torch, with logits and no correction yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from serving.ranking.query import Query
+from serving.ranking.scorer import LENGTHS, Scores, bucket, encoder_inputs
+from training.transformer import Transformer
+
+
+class Apprentice:
+    def __init__(self, transformer: Transformer, vectors: NDArray[np.float16]) -> None:
+        self.vectors: Final = vectors
+        self.width: Final = transformer.shape.width
+        self._encoder = transformer.encoder.eval()
+        self._temperature = float(transformer.temperature.detach())
+
+    def encode(self, queries: Sequence[Query]) -> NDArray[np.float32]:
+        found = np.zeros((len(queries), self.width), dtype=np.float32)
+        for length in LENGTHS:
+            rows = [at for at, query in enumerate(queries) if len(query) and bucket(len(query)) == length]
+            if rows:
+                inputs = encoder_inputs([queries[row] for row in rows], length, self.vectors)
+                vectors, types, gaps, lengths = (torch.from_numpy(each) for each in inputs.values())
+                with torch.no_grad():
+                    found[rows] = self._encoder(vectors.float(), types, gaps, lengths, only=1)[:, 0].numpy()
+        return found
+
+    def score(
+        self, sessions: NDArray[np.float32], ids: Sequence[NDArray[np.int32]], features: Sequence[NDArray[np.float32]]
+    ) -> Scores:
+        logits = np.zeros((len(ids), max(map(len, ids), default=0)), dtype=np.float32)
+        for at, each in enumerate(ids):
+            logits[at, : len(each)] = self._temperature * (self.vectors[each].astype(np.float32) @ sessions[at])
+        return Scores(logits, logits)

@@ -1,0 +1,220 @@
+"""From a past to a ranker, in the order that keeps its figures honest.
+
+1. base       sources and transformer, on the log up to the fusion period
+2. rehearsal  that period, ranked by what has not seen it; the correction is learned from it
+3. refit      sources and transformer on everything, under that correction
+
+A log too small for 2 is learned whole at once, and its lists are ordered by fused ranks; one without a single step
+from an item to the next has no transformer either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+import numpy as np
+import torch
+from msgspec import structs
+from numpy.typing import NDArray
+
+from serving.ranking.bundle import Network
+from serving.ranking.counts import Counts
+from serving.ranking.options import LEARNED, Options
+from serving.ranking.past import Past
+from serving.ranking.ranker import Ranker
+from serving.ranking.reasons import Relation
+from serving.ranking.scorer import Blind, Model, Scorer
+from serving.ranking.sessions import DEEDS, Sessions
+from serving.ranking.sources import ALL
+from serving.ranking.words import Words
+from training import export, listwise
+from training.apprentice import Apprentice
+from training.beginnings import beginnings
+from training.checkpoint import Keeper
+from training.correction import Correction
+from training.fitting import Fit, Lessons
+from training.judging import without_transformer
+from training.plan import Plan
+from training.predictions import Predictions, deed_of
+from training.rehearsal import LEAST, Split, examples, scenes
+from training.transformer import Shape, Transformer
+from training.windows import Windows
+
+#: Below this share of steps that lead to the same item again, the item just touched is no candidate.
+_REPEATS_FROM: Final = 0.005
+#: So few steps say nothing about that.
+_STEPS_LEAST: Final = 200
+#: After this share of the log's sessions a session weighs half.
+_HALF_LIFE_SHARE: Final = 0.5
+_FEW_ITEMS: Final = 5_000
+
+Told = Callable[[int, int], None]
+
+
+class Surroundings(Protocol):
+    """What learning needs of the world: where fits are kept, who is told, what the time is."""
+
+    def keeper(self, stage: str, about: dict[str, str | int | float]) -> Keeper: ...
+    def stage(self, name: str) -> Told:
+        """Another stage begins; how much of it is done is told to the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """How each fit went: the loss after every epoch."""
+
+    base: tuple[float, ...] = ()
+    refit: tuple[float, ...] = ()
+    correction: tuple[float, ...] = ()
+    blind: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    ranker: Ranker
+    network: Network | None
+    blind: Model | None
+    #: The ranker of the fusion period and the period itself: what can be measured without another log.
+    base: Ranker | None
+    base_blind: Model | None
+    split: Split
+    curves: Curves
+
+
+class Learner:
+    def __init__(self, past: Past, plan: Plan, seed: int, device: str, threads: int, around: Surroundings) -> None:
+        self._past = past
+        self._plan = plan
+        self._seed = seed
+        self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self._threads = threads
+        self._around = around
+        self._words = Words.of(past.table)
+        self._options = _options(past.sessions)
+
+    def learn(self) -> Learned:
+        sessions, split = self._past.sessions, Split.of(self._past.sessions, self._plan.rehearsed)
+        if not _steps(sessions):
+            return Learned(self._ranker(sessions, None), None, None, None, None, split, Curves())
+        if split.predictions < LEAST or not _steps(split.base):
+            return self._learn_at_once(split)
+        return self._learn_in_turn(split)
+
+    def _learn_at_once(self, split: Split) -> Learned:
+        sessions = self._past.sessions
+        transformer, losses = self._fit("refit", sessions, self._plan.refit, None)
+        untaught = self._ranker(sessions, transformer)
+        corrections = [listwise.untaught(ranker) for ranker in (untaught, without_transformer(untaught, None))]
+        network = self._network(transformer, *corrections)
+        ranker = self._finished(untaught, network)
+        return Learned(ranker, network, None, None, None, split, Curves(refit=losses))
+
+    def _learn_in_turn(self, split: Split) -> Learned:
+        first, base_losses = self._fit("base", split.base, self._plan.base, None)
+        base = self._ranker(split.base, first)
+        told = self._around.stage("rehearsal")
+        correction, correction_losses = self._correct(base, split, told)
+        blind, blind_losses = self._correct(without_transformer(base, None), split, told)
+        transformer, losses = self._fit("refit", self._past.sessions, self._plan.refit, first)
+        self._around.stage("export")
+        self._options = structs.replace(self._options, order=LEARNED)
+        network = self._network(transformer, correction, blind)
+        ranker = self._finished(self._ranker(self._past.sessions, transformer), network)
+        taught = self._network(first, correction, blind)
+        curves = Curves(base_losses, losses, correction_losses, blind_losses)
+        rehearsed = self._finished(base, taught)
+        return Learned(ranker, network, Blind(network.blind), rehearsed, Blind(taught.blind), split, curves)
+
+    def _correct(self, ranker: Ranker, split: Split, told: Told) -> tuple[Correction, tuple[float, ...]]:
+        past = replace(self._past, vectors=None if ranker.model is None else ranker.model.vectors)
+        asked = Predictions.of(split.period)
+        found = examples(scenes(ranker, split, past, asked, self._plan.refreshes), self._threads, told)
+        correction, losses = listwise.fit(found, self._seed)
+        return correction, tuple(losses)
+
+    def _fit(
+        self, stage: str, sessions: Sessions, lessons: Lessons, before: Transformer | None
+    ) -> tuple[Transformer, tuple[float, ...]]:
+        told = self._around.stage(stage)
+        shape = Shape(sessions.catalogue, self._words.places, width=_width(sessions.catalogue))
+        windows = Windows.cut(sessions, _weights(sessions))
+        fit = Fit(
+            windows,
+            self._words,
+            shape,
+            lessons,
+            drop_last_item=self._options.drop_last_item,
+            seed=self._seed,
+            device=self._device,
+        )
+        if before is None:
+            fit.begin_with(beginnings(sessions, shape.width, self._seed))
+        else:
+            fit.model.load_state_dict(before.state_dict())
+        about = {"stage": stage, "seed": self._seed, "windows": len(windows), **shape.plain(), **lessons.plain()}
+        fit.run(self._around.keeper(stage, about), told)
+        return fit.model.to("cpu").eval(), tuple(fit.losses)
+
+    def _ranker(self, sessions: Sessions, transformer: Transformer | None) -> Ranker:
+        """Ordered by fused ranks until there is a network."""
+        vectors = None if transformer is None else export.item_vectors(transformer, self._words)
+        past = Past(sessions, self._past.table, vectors)
+        sources = {kind.name: kind.fit(past) for kind in ALL}
+        model = None if transformer is None or vectors is None else Apprentice(transformer, vectors)
+        return Ranker(past.table, sources, Counts.fit(sessions), model, self._options, "", "")
+
+    def _network(self, transformer: Transformer, correction: Correction, blind: Correction) -> Network:
+        encode, score = export.encode_graph(transformer), export.score_graph(transformer, correction)
+        items = export.item_vectors(transformer, self._words)
+        return Network(
+            encode=encode,
+            score=score,
+            blind=export.blind_graph(blind),
+            items=items,
+            words=export.word_vectors(transformer),
+            golden=export.golden_tensors(Scorer(encode, score, items), len(correction.mean)),
+        )
+
+    def _finished(self, ranker: Ranker, network: Network) -> Ranker:
+        """The same over what was exported, and in the order that was learned."""
+        scorer = Scorer(network.encode, network.score, network.items)
+        return Ranker(ranker.table, ranker.sources, ranker.counts, scorer, self._options, "", "")
+
+
+def _options(sessions: Sessions) -> Options:
+    return Options(
+        drop_last_item=_steps(sessions) >= _STEPS_LEAST and _repeats(sessions) < _REPEATS_FROM,
+        relation=_relation(sessions),
+        quotas={kind.name: kind.quota for kind in ALL},
+        weights={kind.name: kind.weight for kind in ALL},
+    )
+
+
+def _width(items: int) -> int:
+    """Of the vectors: a small catalogue needs fewer directions to tell its items apart."""
+    return 64 if items < _FEW_ITEMS else 128
+
+
+def _relation(sessions: Sessions) -> Relation:
+    bought = np.count_nonzero(sessions.types == DEEDS.index("purchase"))
+    return "bought" if bought * 2 > len(sessions.types) else "viewed"
+
+
+def _steps(sessions: Sessions) -> int:
+    return len(sessions.items) - len(sessions)
+
+
+def _repeats(sessions: Sessions) -> float:
+    """The share of steps that lead to the same item again."""
+    inside = sessions.owners[1:] == sessions.owners[:-1]
+    again = sessions.items[1:] == sessions.items[:-1]
+    return float(np.count_nonzero(inside & again)) / max(1, _steps(sessions))
+
+
+def _weights(sessions: Sessions) -> NDArray[np.float32]:
+    """Of every event as a target: the newer the more, and none of what production will not be asked for."""
+    age = 1 - sessions.owners / max(len(sessions), 1)
+    wanted = sessions.types == deed_of(sessions)
+    return np.asarray(wanted * 0.5 ** (age / _HALF_LIFE_SHARE), dtype=np.float32)

@@ -1,0 +1,27 @@
+"""How much work a preset puts in. Both make the same architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from training.fitting import Lessons
+
+Preset = Literal["fast", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    #: Of the transformer: on what lies before the fusion period, then once more on everything.
+    base: Lessons
+    refit: Lessons
+    #: Predictions that the correction is learned from.
+    rehearsed: int
+    #: How often the counts are made again within the fusion period.
+    refreshes: int
+
+
+PLANS: Final[dict[Preset, Plan]] = {
+    "full": Plan(Lessons(epochs=8), Lessons(epochs=6), rehearsed=20_000, refreshes=4),
+    "fast": Plan(Lessons(epochs=2), Lessons(epochs=1), rehearsed=6_000, refreshes=1),
+}

@@ -1,0 +1,119 @@
+"""The fusion period: the log's end, ranked by a model that has not seen it, to learn what to make of all the sources.
+
+A prefix is seen under both regimes in which production works: with the counts of the period's start, as of the night
+before, and with counts made again every so often, as `refresh` makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Final, Self
+
+import numpy as np
+
+from serving.ranking.features import features, names
+from serving.ranking.past import Past
+from serving.ranking.pool import POOL
+from serving.ranking.ranker import Ranker
+from serving.ranking.refreshing import merged
+from serving.ranking.sessions import Sessions
+from training.listwise import Examples
+from training.predictions import Predictions
+
+#: Below so many predictions no correction is learned.
+LEAST: Final = 2_000
+MOST: Final = 40_000
+_SHARE: Final = 0.2
+_LONGEST_MS: Final = 24 * 3_600_000
+_AT_ONCE: Final = 256
+
+Told = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A log at the beginning of its fusion period."""
+
+    base: Sessions
+    period: Sessions
+
+    @classmethod
+    def of(cls, sessions: Sessions, most: int = MOST) -> Self:
+        """The last fifth of the sessions, at most a day, at most `most` predictions; who began before is cut there."""
+        begun = sessions.times[sessions.starts[:-1]]
+        first = int(len(sessions) * (1 - _SHARE))
+        if sessions.clocked and len(begun):
+            first = max(first, int(np.searchsorted(begun, sessions.times.max() - _LONGEST_MS)))
+        asked = np.bincount(Predictions.of(sessions).owners, minlength=len(sessions))
+        ahead = np.cumsum(asked[::-1])[::-1]  # predictions from each session on
+        first = max(first, int(np.count_nonzero(ahead > most)))
+        first = min(first, len(sessions))
+        period = sessions.between(first, len(sessions))
+        base = sessions.between(0, first)
+        if sessions.clocked and len(period):
+            base = base.where(base.times < period.times[0])
+        return cls(base, period)
+
+    @property
+    def predictions(self) -> int:
+        return len(Predictions.of(self.period))
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Part of the period, and the ranker as it stood at its beginning."""
+
+    ranker: Ranker
+    asked: Predictions
+
+
+def scenes(ranker: Ranker, split: Split, past: Past, asked: Predictions, refreshes: int) -> Iterator[Scene]:
+    """Once the whole period under the counts of its start, once in parts, the counts made again before each."""
+    yield Scene(ranker, asked)
+    if not split.period.clocked or not len(asked):
+        return
+    ended = split.period.times[split.period.starts[1:] - 1][split.period.owners]
+    begins = np.quantile(asked.moments, np.arange(refreshes + 1) / (refreshes + 1)).astype(np.int64)[1:]
+    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), np.iinfo(np.int64).max], strict=True):
+        part = np.flatnonzero((asked.moments >= begin) & (asked.moments < end))
+        if len(part):
+            over = split.period.where(ended < begin)  # never its own neighbour
+            counted = Past(merged(split.base, over, begin), past.table, past.vectors)
+            yield Scene(ranker.recounted(counted), asked.at(part))
+
+
+def examples(scenes: Iterable[Scene], threads: int, told: Told) -> Examples:
+    """Every prefix whose next item is in its pool."""
+    parts: list[Examples] = []
+    with ThreadPoolExecutor(threads) as pool:
+        for scene in scenes:
+            count = max(1, len(scene.asked) // _AT_ONCE)
+            chunks = [scene.asked.at(rows) for rows in np.array_split(np.arange(len(scene.asked)), count)]
+            for done, part in enumerate(pool.map(partial(_part, scene.ranker), chunks), start=1):
+                parts.append(part)
+                told(done, count)
+    return _joined(parts)
+
+
+def _part(ranker: Ranker, asked: Predictions) -> Examples:
+    queries, targets = list(asked), asked.targets.tolist()
+    considered = ranker.consider(queries, np.zeros(0, dtype=np.int32))
+    kept = [at for at, target in enumerate(targets) if target in considered[at].pool.ids]
+    found = np.zeros((len(kept), POOL, len(names(tuple(ranker.sources)))), dtype=np.float16)
+    logits = np.zeros((len(kept), POOL), dtype=np.float16)
+    sizes, places = np.zeros(len(kept), dtype=np.int16), np.zeros(len(kept), dtype=np.int16)
+    for to, at in enumerate(kept):
+        pool = considered[at].pool
+        sizes[to] = size = len(pool)
+        found[to, :size] = features(pool, queries[at], ranker.counts, ranker.table)
+        logits[to, :size] = considered[at].logits
+        [places[to]] = np.flatnonzero(pool.ids == targets[at])
+    return Examples(found, logits, sizes, places, asked.owners[kept].astype(np.int32))
+
+
+def _joined(parts: Sequence[Examples]) -> Examples:
+    columns = (field.name for field in fields(Examples))
+    return Examples(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))

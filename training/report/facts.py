@@ -1,0 +1,25 @@
+"""All that is told of a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.bundle import Manifest
+from training.evaluate import Evaluation
+from training.learning import Curves
+from training.profile import Profile
+from training.report.atlas import Atlas
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Values alone: the same facts make the same page."""
+
+    #: But for its documents, which are made from this.
+    manifest: Manifest
+    #: None where the log was too small to keep anything back for measuring.
+    evaluation: Evaluation | None
+    curves: Curves
+    profile: Profile
+    #: None where there is no model, or where there are too few items for a map.
+    atlas: Atlas | None
