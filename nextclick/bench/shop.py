@@ -7,13 +7,14 @@ training exports, their weights at random.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.bundle import MANIFEST, UNSEALED, Data, Golden, Manifest, encode, sealed
+from schemas.bundle import MANIFEST, UNSEALED, Data, File, Golden, Manifest, encode, sealed
 from schemas.errors import UsageError
 from schemas.item import Item
 from serving.ranking import bundle
@@ -26,15 +27,16 @@ from serving.ranking.ranker import Ranker
 from serving.ranking.recent import EVENTS_MAX
 from serving.ranking.scorer import Scorer
 from serving.ranking.sessions import Sessions
-from serving.ranking.sources import ALL
-from serving.ranking.sources.covisitation import Covisitation
-from serving.ranking.sources.item2vec import Item2Vec
+from serving.ranking.sources import ALL, covisitation, item2vec, transformer
 from serving.ranking.sources.source import Source
-from serving.ranking.sources.transformer import Transformer
 from serving.ranking.table import Table
 
-#: Sources that know an item by its neighbours, and how many each has.
-_LISTS: Final[dict[type[Source], int]] = {Covisitation: 100, Item2Vec: 100, Transformer: 60}
+#: Sources that know an item by its neighbours: how many those are, and what each of a session's items counts.
+_LISTS: Final[dict[type[Source], tuple[int, tuple[float, ...]]]] = {
+    covisitation.Covisitation: (covisitation.NEIGHBOURS, covisitation.RECENCY),
+    item2vec.Item2Vec: (item2vec.NEIGHBOURS, item2vec.RECENCY),
+    transformer.Transformer: (transformer.NEIGHBOURS, transformer.RECENCY),
+}
 #: What a shop of the size of yoochoose sees in a week or two; a large one sees all that a bundle keeps.
 _EVENTS_AN_ITEM: Final = 30
 _SESSION_MEAN: Final = 8
@@ -46,16 +48,28 @@ _BRANDS: Final = 300
 
 def publish(out: Path, items: int, seed: int = 0) -> Manifest:
     """The bundle in `out`, which must not exist yet."""
-    from training import publishing
-
     chance = np.random.default_rng(seed)
+    network = _network(items, chance)
     past = Past(_sessions(items, chance), _table(items, chance))
-    sources = {kind.name: _source(kind, past, chance) for kind in ALL}
-    ranker = Ranker(past.table, sources, Counts.fit(past.sessions), None, _options(), "", "")
-    files = bundle.pack(ranker, past.sessions, _network(ranker, items, chance))
-    manifest = _manifest(files, past)
-    publishing.publish(files | {MANIFEST: encode(manifest)}, out)
+    out.mkdir()
+    described: dict[str, File] = {}
+    for files in _packed(past, network, chance):
+        described |= bundle.describe(files)
+        for name, data in files.items():
+            (out / name).write_bytes(data)
+    manifest = _manifest(described, past)
+    (out / MANIFEST).write_bytes(encode(manifest))
     return manifest
+
+
+def _packed(past: Past, network: Network, chance: np.random.Generator) -> Iterator[dict[str, bytes]]:
+    """Its files part by part, for the lists of one source alone are half a GB in a shop of a million items."""
+    fitted = {kind.name: kind.fit(past) for kind in ALL if kind not in _LISTS}
+    ranker = Ranker(past.table, fitted, Counts.fit(past.sessions), None, _options(), "", "")
+    yield bundle.pack(ranker, past.sessions, network)
+    for kind, (most, recency) in _LISTS.items():
+        lists = _lists(past.sessions.catalogue, most, chance)
+        yield bundle.pack_arrays(kind.name, {**lists, "recency": np.array(recency, dtype=np.float32)})
 
 
 def _sessions(items: int, chance: np.random.Generator) -> Sessions:
@@ -87,15 +101,6 @@ def _table(items: int, chance: np.random.Generator) -> Table:
     )
 
 
-def _source(kind: type[Source], past: Past, chance: np.random.Generator) -> Source:
-    """A source with full lists where lists are its way; any other as it is fitted."""
-    fitted = kind.fit(past if kind not in _LISTS else Past(past.sessions.between(0, 1), past.table))
-    if kind not in _LISTS:
-        return fitted
-    lists = _lists(past.sessions.catalogue, _LISTS[kind], chance)
-    return kind.read({**fitted.arrays(), **lists}, past.sessions.catalogue)
-
-
 def _lists(items: int, most: int, chance: np.random.Generator) -> dict[str, NDArray[np.generic]]:
     """Of every item `most` different ones, evenly spread from a random one on."""
     most = min(most, items)
@@ -108,14 +113,14 @@ def _lists(items: int, most: int, chance: np.random.Generator) -> dict[str, NDAr
     return {"starts": starts, "ids": ids.ravel(), "scores": scores.ravel()}
 
 
-def _network(ranker: Ranker, items: int, chance: np.random.Generator) -> Network:
+def _network(items: int, chance: np.random.Generator) -> Network:
     try:
         from training import export
     except ImportError:
         raise UsageError(
-            "a generated bundle takes torch, which is not installed; name a BUNDLE, or install nextclick[train]"
+            "making a bundle up takes torch, which is not installed; name a BUNDLE, or install nextclick[train]"
         ) from None
-    learner, correction = export.untaught(len(names(tuple(ranker.sources))), seed=0)
+    learner, correction = export.untaught(len(names([kind.name for kind in ALL])), seed=0)
     encode, score = export.encode_graph(learner), export.score_graph(learner, correction)
     vectors = chance.standard_normal((items, learner.shape.width), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -140,14 +145,14 @@ def _options() -> Options:
     )
 
 
-def _manifest(files: dict[str, bytes], past: Past) -> Manifest:
-    described = bundle.describe(files)
+def _manifest(described: dict[str, File], past: Past) -> Manifest:
     hashes = {name: file.sha256 for name, file in described.items()}
+    ended = _BEGUN_MS + _SPAN_MS
     return sealed(
         Manifest(
             version=bundle.version(hashes),
             counts_version=bundle.counts_version(hashes),
-            created_at=_BEGUN_MS + _SPAN_MS,
+            created_at=ended,
             command=f"nextclick bench rank --items {len(past.table)}",
             seed=0,
             versions={},
@@ -157,11 +162,11 @@ def _manifest(files: dict[str, bytes], past: Past) -> Manifest:
                 sessions=len(past.sessions),
                 items=len(past.table),
                 first_ts=_BEGUN_MS,
-                last_ts=_BEGUN_MS + _SPAN_MS,
+                last_ts=ended,
                 log_sha256=UNSEALED,
             ),
             files=described,
-            golden=Golden(now=_BEGUN_MS + _SPAN_MS, sessions=()),
+            golden=Golden(now=ended, sessions=()),
             sha256=UNSEALED,
         )
     )

@@ -7,9 +7,9 @@ from time import perf_counter
 
 import pytest
 
+from nextclick.bench import conditions
 from schemas import click
 from schemas.errors import DataError
-from tests.bench import conditions
 from tests.worlds.payloads import payloads
 
 pytestmark = pytest.mark.bench

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nextclick.bench import conditions
 from serving.ranking import arrays
-from tests.bench import conditions
 from tests.kit.bundles import publish
 from tests.kit.command import ROOT
 from tests.worlds import World

@@ -9,9 +9,9 @@ from itertools import count
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from nextclick.bench import conditions
 from schemas import recommendation
 from schemas.click import encode
-from tests.bench import conditions
 from tests.kit.shop import Shop
 
 pytestmark = pytest.mark.bench

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.bench import conditions
+from nextclick.bench import conditions
 
 EVENTS: Final = 50_000_000
 #: What one run of the command may take of memory.

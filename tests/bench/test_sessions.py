@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from nextclick.bench import conditions
 from schemas import keys
 from schemas.click import Click, EventType
 from schemas.recommendation import Item, Model, Reason, Recommendation, TriggeredBy, spares, unrevised
@@ -20,7 +21,6 @@ from serving.state import probe
 from serving.state.pipeline import Call, Pipeline
 from serving.state.redis import RedisSessionStore
 from serving.state.sessions import Draft, Folded, Work
-from tests.bench import conditions
 
 pytestmark = pytest.mark.bench
 

@@ -36,6 +36,7 @@ VERBS = [
     ["bundle", "rollback"],
     ["session", "show"],
     ["session", "erase"],
+    ["bench", "rank"],
 ]
 
 
@@ -81,6 +82,7 @@ def test_help_loads_nothing_but_the_standard_library_and_the_grammar() -> None:
         ["train", "clicks.csv"],
         ["session", "show", "a/b"],
         ["session", "erase", "x" * 129],
+        ["bench", "rank", "--items", "0"],
         ["topics"],
     ],
     ids=" ".join,

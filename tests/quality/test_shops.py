@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.bench import conditions
+from nextclick.bench import conditions
 from tests.quality.shops import SHOPS, VARIABLE, Shop, folder
 
 #: From so many sessions and items on, fusion must be ahead of every other row, and by so much.

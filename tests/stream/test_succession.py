@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from kafka import KafkaProducer
 
+from nextclick.bench import conditions
 from schemas import recommendation
 from schemas.click import encode
 from schemas.errors import BundleError
@@ -27,7 +28,6 @@ from serving.ranking.ranker import NOT_FINITE, Ranked
 from serving.state import bundles, folder
 from stream.ranking import Ranks
 from stream.succession import Succession
-from tests.bench import conditions
 from tests.kit import topic
 from tests.kit.bundles import publish
 from tests.kit.shop import Shop
