@@ -4,8 +4,7 @@
 2. rehearsal  that period, ranked by what has not seen it; the correction is learned from it
 3. refit      sources and transformer on everything, under that correction
 
-A log too small for 2 is learned whole at once, and its lists are ordered by fused ranks; one without a single step
-from an item to the next has no transformer either.
+A log too small for 2 is learned whole at once, and its lists are ordered by fused ranks.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class Curves:
 @dataclass(frozen=True, slots=True)
 class Learned:
     ranker: Ranker
-    network: Network | None
+    network: Network
     blind: Model | None
     #: The ranker of the fusion period and the period itself: what can be measured without another log.
     base: Ranker | None
@@ -95,9 +94,7 @@ class Learner:
         self._options = _options(past.sessions)
 
     def learn(self) -> Learned:
-        sessions, split = self._past.sessions, Split.of(self._past.sessions, self._plan.rehearsed)
-        if not _steps(sessions):
-            return Learned(self._ranker(sessions, None), None, None, None, None, split, Curves())
+        split = Split.of(self._past.sessions, self._plan.rehearsed)
         if split.predictions < LEAST or not _steps(split.base):
             return self._learn_at_once(split)
         return self._learn_in_turn(split)
@@ -157,12 +154,12 @@ class Learner:
         fit.run(self._around.keeper(stage, about), told)
         return fit.model.to("cpu").eval(), tuple(fit.losses)
 
-    def _ranker(self, sessions: Sessions, transformer: Transformer | None) -> Ranker:
+    def _ranker(self, sessions: Sessions, transformer: Transformer) -> Ranker:
         """Ordered by fused ranks until there is a network."""
-        vectors = None if transformer is None else export.item_vectors(transformer, self._words)
+        vectors = export.item_vectors(transformer, self._words)
         past = Past(sessions, self._past.table, vectors)
         sources = {kind.name: kind.fit(past) for kind in ALL}
-        model = None if transformer is None or vectors is None else Apprentice(transformer, vectors)
+        model = Apprentice(transformer, vectors)
         return Ranker(past.table, sources, Counts.fit(sessions), model, self._options, "", "")
 
     def _network(self, transformer: Transformer, correction: Correction, blind: Correction) -> Network:

@@ -25,6 +25,7 @@ from serving.ranking.past import Past
 from serving.ranking.recent import newest
 from serving.ranking.sessions import DEEDS
 from training import measure, memory, past, shortening
+from training.audit import refusal
 from training.checkpoint import InFile, Keeper
 from training.learning import Learned, Learner, Told
 from training.log import EventLog
@@ -102,6 +103,9 @@ def train(log: EventLog, catalogue: Iterable[Item], order: Order, now: int, stag
     stages.digest = sha256(f"{log.sha256} {order.command}".encode()).hexdigest()
     plan = PLANS[order.preset]
     learnt, left_out = shortening.shortened(gathered.past, plan, order.max_minutes, stages.clock)
+    why = refusal(len(learnt.sessions.items), len(learnt.sessions), len(np.unique(learnt.sessions.items)))
+    if why is not None:
+        raise DataError("unlearnable", why)
     learner = Learner(learnt, plan, order.seed, order.device, order.threads, stages)
     learned = learner.learn()
     stages.stage("measure")

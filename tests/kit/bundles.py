@@ -11,6 +11,8 @@ from serving.ranking import bundle, golden
 from tests import worlds
 from tests.worlds import NOW, World, name
 
+DOCUMENTS = {"MODEL_CARD.md": b"# A model\n", "report.html": b"<!doctype html>"}
+
 
 def publish(
     directory: Path,

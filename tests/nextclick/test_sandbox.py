@@ -164,7 +164,9 @@ def test_an_ended_owner_leaves_no_process_and_no_file(owner: Owner, number: sign
 
 def test_a_forked_child_that_outlives_the_owner_keeps_nothing_alive(tmp_path: Path) -> None:
     # given an owner with a child that inherited every descriptor, the guardian's pipe included
-    owner = _own(tmp_path, "import os; sys.stdin.readline(); print(os.fork(), flush=True); time.sleep(600)")
+    # (which writes its line in one call, as its parent does: neither falls into the other's)
+    body = "import os; sys.stdin.readline(); os.write(1, b'%d\\n' % os.fork()); time.sleep(600)"
+    owner = _own(tmp_path, body)
     assert owner.process.stdin
     assert owner.process.stdout
     print(file=owner.process.stdin, flush=True)

@@ -122,23 +122,9 @@ class TestTheSizeOfALogDecides:
         assert manifest.evaluation == {}
         assert name(13) in [item.item_id for item in answer.items[:5]]
 
-    def test_without_a_step_there_is_no_model_and_still_a_list(self, tmp_path: Path) -> None:
-        # given
-        events = kept(tmp_path / "log.ndjson", World(3, ((1,), (2,), (2,))))
-
-        # when
-        manifest = made(log.read([events]), tmp_path / "bundle")
-
-        # then
-        [answer] = bundles.load(tmp_path / "bundle").rank([session([name(1)])], NOW)
-        assert "encode.onnx" not in manifest.files
-        assert {item.item_id for item in answer.items} == {name(1), name(2)}
-
 
 LOGS = {
     "one session": "a,x,1\na,y,2\na,z,3\n",
-    "one event": "a,x,1\n",
-    "one item": "a,x,1\na,x,2\nb,x,3\nc,x,4\n",
     "two items": "a,x,1\na,y,2\nb,y,3\nb,x,4\n",
     "everything at once": "a,x,1\na,y,1\nb,y,1\nb,z,1\n",
     "clocks out of order": "a,x,9000\nb,z,4000\na,y,1000\nb,x,100000\na,z,5000\n",
@@ -200,11 +186,17 @@ def test_a_robot_is_left_out_and_counted(tmp_path: Path) -> None:
     assert (manifest.data.sessions, manifest.data.items) == (30, 2)
 
 
-NOTHINGS = {"empty": "", "a robot alone": f"robot,x,{MS}\n" * 5_000, "faults alone": "a,,1\n,x,1\n"}
+NOTHINGS = {
+    "empty": "",
+    "a robot alone": f"robot,x,{MS}\n" * 5_000,
+    "faults alone": "a,,1\n,x,1\n",
+    "one item": f"a,x,{MS}\na,x,{MS}\nb,x,{MS}\n",
+    "no step": f"a,x,{MS}\nb,y,{MS}\n",
+}
 
 
 @pytest.mark.parametrize("nothing", NOTHINGS)
-def test_a_log_of_nothing_is_refused_in_one_sentence(tmp_path: Path, nothing: str) -> None:
+def test_a_log_that_nothing_can_be_learned_of_is_refused_in_one_sentence(tmp_path: Path, nothing: str) -> None:
     with pytest.raises(DataError) as refused:
         made(log.read([written(tmp_path / "log.csv", HEAD + NOTHINGS[nothing])]), tmp_path / "bundle")
     assert "\n" not in str(refused.value)

@@ -19,12 +19,11 @@ def documents(manifest: Manifest, evaluation: Evaluation | None, learned: Learne
     """By the name of the file. `manifest` is all but finished: it has yet to name these."""
     sessions, table = learnt.sessions, learnt.table
     touched = np.bincount(sessions.items, minlength=len(table))
-    network = learned.network
     told = Facts(
         manifest=manifest,
         evaluation=evaluation,
         curves=learned.curves,
         profile=Profile.of(sessions, table),
-        atlas=None if network is None else Atlas.of(network.items, touched, table),
+        atlas=Atlas.of(learned.network.items, touched, table),
     )
     return {"report.html": page(told).encode(), "MODEL_CARD.md": card(told).encode()}

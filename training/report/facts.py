@@ -21,5 +21,5 @@ class Facts:
     evaluation: Evaluation | None
     curves: Curves
     profile: Profile
-    #: None where there is no model, or where there are too few items for a map.
+    #: None where there are too few items for a map.
     atlas: Atlas | None

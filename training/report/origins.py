@@ -81,7 +81,7 @@ def _by_hour(hours: Sequence[int]) -> Markup:
 
 def item_map(atlas: Atlas | None) -> Section:
     if atlas is None:
-        return section("map", "Map of the items", element("p", "There is no model, or too few items for a map."))
+        return section("map", "Map of the items", element("p", "There are too few items for a map."))
     names = [name for number, name in enumerate(atlas.groups.names) if (atlas.groups.of == number).any()]
     kinds = [f"s{atlas.groups.names.index(name)}" for name in names]
     held = sum(atlas.explained)
@@ -138,9 +138,7 @@ def learning(curves: Curves) -> Section:
         _fits("The transformer", "Mean loss of every epoch; the second fit goes on from the first.", transformer),
         _fits("The correction", "Mean loss after every epoch on sessions it was not learned from.", correction),
     ]
-    shown = [each for each in drawn if each]
-    words = [] if shown else [element("p", "Nothing was learned in epochs: the log has no steps to learn from.")]
-    return section("learning", "Learning curves", *words, beside(*shown))
+    return section("learning", "Learning curves", beside(*filter(None, drawn)))
 
 
 def _fits(title: str, what: str, losses: Mapping[str, Sequence[float]]) -> Markup:

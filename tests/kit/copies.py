@@ -1,0 +1,55 @@
+"""A bundle to be damaged, and what is said of it then."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from schemas.bundle import MANIFEST, seal
+from schemas.errors import BundleError
+from serving.ranking import arrays, bundle
+from serving.state import bundles
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    path: Path
+
+    def manifest(self, change: Callable[[dict[str, Any]], None], *, sealed: bool = True) -> None:
+        """Another manifest, by default one that vouches for itself as training would have let it."""
+        said = json.loads((self.path / MANIFEST).read_bytes())
+        change(said)
+        if sealed:
+            said["sha256"] = seal(said)
+        (self.path / MANIFEST).write_text(json.dumps(said), encoding="utf-8")
+
+    def put(self, file: str, data: bytes) -> None:
+        """A file that its manifest vouches for: damage by whoever makes bundles, not on the way."""
+        (self.path / file).write_bytes(data)
+
+        def vouch(said: dict[str, Any]) -> None:
+            said["files"][file] = {"sha256": sha256(data).hexdigest(), "bytes": len(data)}
+            hashes = {name: claim["sha256"] for name, claim in said["files"].items()}
+            said["version"], said["counts_version"] = bundle.version(hashes), bundle.counts_version(hashes)
+
+        self.manifest(vouch)
+
+    def array(self, file: str) -> np.ndarray[Any, Any]:
+        return np.array(arrays.decode((self.path / file).read_bytes()))
+
+    def put_array(self, file: str, array: np.ndarray[Any, Any]) -> None:
+        self.put(file, arrays.encode(array))
+
+    def refusal(self) -> BundleError:
+        with pytest.raises(BundleError) as refused:
+            bundles.load(self.path)
+        assert str(self.path) in refused.value.detail
+        assert "nextclick train" in refused.value.detail
+        return refused.value
