@@ -208,7 +208,7 @@ def test_production_needs_neither_torch_nor_the_sandbox_nor_the_test_tools() -> 
 
 
 def test_the_command_line_starts_without_what_only_a_worker_needs() -> None:
-    heavy = "{'faust', 'mode', 'aiokafka', 'onnxruntime', 'training'}"
+    heavy = "{'faust', 'mode', 'aiokafka', 'onnxruntime', 'numba', 'polars', 'training'}"
     assert python(f"import sys, nextclick.cli; print(*sorted({heavy} & set(sys.modules)))").strip() == ""
 
 

@@ -87,7 +87,7 @@ class Learner:
         self._past = past
         self._plan = plan
         self._seed = seed
-        self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         self._threads = threads
         self._around = around
         self._words = Words.of(past.table)
@@ -144,7 +144,7 @@ class Learner:
             lessons,
             drop_last_item=self._options.drop_last_item,
             seed=self._seed,
-            device=self._device,
+            device=self.device,
         )
         if before is None:
             fit.begin_with(beginnings(sessions, shape.width, self._seed))

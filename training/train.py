@@ -105,7 +105,7 @@ def train(log: EventLog, catalogue: Iterable[Item], order: Order, now: int, stag
     learnt, left_out = shortening.shortened(gathered.past, plan, order.max_minutes, stages.clock)
     why = refusal(len(learnt.sessions.items), len(learnt.sessions), len(np.unique(learnt.sessions.items)))
     if why is not None:
-        raise DataError("unlearnable", why)
+        raise DataError("untrainable", why)
     learner = Learner(learnt, plan, order.seed, order.device, order.threads, stages)
     learned = learner.learn()
     stages.stage("measure")
@@ -121,7 +121,12 @@ def train(log: EventLog, catalogue: Iterable[Item], order: Order, now: int, stag
         command=order.command,
         seed=order.seed,
         versions=_versions(),
-        parameters=_parameters(learned, order, gathered, left_out),
+        parameters={
+            "preset": order.preset,
+            "device": learner.device,
+            "threads": order.threads,
+            **_parameters(learned, gathered, left_out),
+        },
         data=_data(learnt, log),
         files=bundle.describe(files),
         golden=golden.answers(ranker, list(_golden_sessions(learnt)), int(learnt.sessions.times.max())),
@@ -145,13 +150,10 @@ def train(log: EventLog, catalogue: Iterable[Item], order: Order, now: int, stag
     return manifest
 
 
-def _parameters(
-    learned: Learned, order: Order, gathered: Gathered, left_out: int
-) -> dict[str, str | int | float | bool]:
+def _parameters(learned: Learned, gathered: Gathered, left_out: int) -> dict[str, str | int | float | bool]:
     """What a person should know of how this bundle ranks; the options themselves are a file of it."""
     options = learned.ranker.options
     return {
-        "preset": order.preset,
         "order": options.order,
         "drop_last_item": options.drop_last_item,
         "relation": options.relation,

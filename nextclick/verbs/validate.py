@@ -32,6 +32,7 @@ def declare(verbs: Verbs) -> None:
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    from nextclick.stages import Watched
     from nextclick.terminal import say_json
     from training.audit import audit
     from training.catalogue import Catalogue
@@ -39,7 +40,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     log = log_of(arguments)
     catalogue = Catalogue(arguments.catalog) if arguments.catalog else None
     known = None if catalogue is None else {item.item_id for item in catalogue}
-    found = audit(log, known)
+    with Watched() as watched:
+        watched.stage("read")
+        found = audit(log, known)
     faults = {} if catalogue is None else dict(catalogue.faults.most_common())
     if arguments.json:
         items = None if known is None else {"items": len(known), "faults": faults}

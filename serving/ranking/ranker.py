@@ -150,8 +150,6 @@ class Ranker:
         """What every list is made from: pools, and the score of each candidate."""
         if not queries:
             return []
-        if not queries:
-            return []
         pools = gather_all(self.quotas, queries, [self.barred(query, hidden) for query in queries])
         if self.model is None:
             return [self._unlearned(pool) for pool in pools]
@@ -164,9 +162,9 @@ class Ranker:
         ]
 
     def barred(self, query: Query, hidden: NDArray[np.int32]) -> NDArray[np.int32]:
-        if self.options.drop_last_item and len(query):
-            return np.append(hidden, query.items[-1])
-        return hidden
+        """What is no candidate: what is hidden, not there yet, or was touched just now."""
+        last = query.items[-1:] if self.options.drop_last_item else query.items[:0]
+        return np.concatenate((hidden, self.table.created_after(query.now), last))
 
     def recounted(self, past: Past) -> Self:
         """The same model over counts of this past."""

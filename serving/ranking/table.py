@@ -6,6 +6,7 @@ Everything is an array that may lie in a mapped file: a million items cost no Py
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final, Self
 
@@ -25,6 +26,7 @@ _ARRAYS: Final = (
 #: What an item id may be: schemas.wire.ItemId, said of all at once.
 _ID_MAX: Final = 128
 _NONE: Final = -1
+_NOBODY: Final = np.zeros(0, dtype=np.int32)
 #: Stands for every item that the catalogue does not have: nothing is known of it.
 _UNKNOWN: Final = Item(item_id="?")
 _HASH_BYTES: Final = 8
@@ -46,6 +48,7 @@ class Table:
         self.prices: Final[NDArray[np.float32]] = arrays["prices"]
         #: (items,) Epoch ms from which the item is a candidate, 0 where unknown.
         self.created: Final[NDArray[np.int64]] = arrays["created"]
+        self._last_created: Final = int(self.created.max(initial=0))
         self._arrays: Final = {name: arrays[name] for name in _ARRAYS}
         self._steps: Final = Texts(arrays["steps"], arrays["step_starts"])
         self._paths: Final[NDArray[np.int64]] = arrays["path_starts"]  # (categories + 1,) into the steps
@@ -120,6 +123,19 @@ class Table:
         probes = np.linspace(0, len(self) - 1, min(_PROBES, len(self)), dtype=np.int32)
         if (self.find([self.ids[probe] for probe in probes.tolist()]) != probes).any():
             raise ValueError("`hashes` are not those of the ids")
+
+    def created_after(self, now: int) -> NDArray[np.int32]:
+        """Items that are announced, and no candidates yet."""
+        if now >= self._last_created:
+            return _NOBODY
+        times, items = self._by_creation
+        return items[np.searchsorted(times, now, side="right") :]
+
+    @cached_property
+    def _by_creation(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Made when it is first asked for: hardly a shop announces anything."""
+        items = np.argsort(self.created, kind="stable").astype(np.int32)
+        return self.created[items], items
 
     def id(self, index: int) -> str:
         return self.ids.text(index)

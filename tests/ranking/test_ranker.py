@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from schemas.item import Item
 from schemas.recommendation import STORED
 from schemas.session import Session
+from schemas.wire import EpochMs
 from serving.ranking.counts import Counts
 from serving.ranking.past import Past
 from serving.ranking.pool import POOL
@@ -63,6 +64,23 @@ def test_any_session_in_any_shop_gets_a_list(
     assert {item.reason.params["item_id"] for item in answer.items if "item_id" in item.reason.params} <= set(known)
     order = [(-item.score, item.item_id) for item in answer.items]
     assert order == sorted(order)
+
+
+def test_an_item_is_a_candidate_from_its_creation_on() -> None:
+    # given
+    world = worlds.chain()
+    announced = NOW + 1
+    goods = tuple(
+        Item(item_id=name(item), created_at=EpochMs(announced) if item % 2 else None) for item in range(world.items)
+    )
+    ranker = worlds.ranker(World(world.items, world.past, goods))
+
+    # when
+    [before], [after] = (ranker.rank([session([name(10)])], now) for now in (NOW, announced))
+
+    # then
+    assert {item.item_id for item in before.items} == {name(item) for item in range(0, world.items, 2)}
+    assert len(after.items) == world.items
 
 
 @pytest.mark.parametrize("items", SIZES)

@@ -183,3 +183,20 @@ def test_a_missing_array_is_named() -> None:
     for name in said:
         with pytest.raises(KeyError, match=name):
             Table.read({other: array for other, array in said.items() if other != name})
+
+
+def test_what_is_announced_is_there_from_its_moment_on() -> None:
+    # given
+    days = {"now": None, "later": 2_000, "last": 3_000, "before": 1_000}
+    items = {at: Item(item_id=at, created_at=None if ms is None else EpochMs(ms)) for at, ms in days.items()}
+    table = Table.make((), items)
+
+    # then
+    assert [sorted(table.named(table.created_after(now))) for now in (0, 1_000, 1_999, 2_000, 3_000, 9_000)] == [
+        ["before", "last", "later"],
+        ["last", "later"],
+        ["last", "later"],
+        ["last"],
+        [],
+        [],
+    ]

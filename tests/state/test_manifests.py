@@ -86,7 +86,6 @@ def test_a_manifest_that_says_anything_else_than_when_it_was_made_is_refused(
 ) -> None:
     copy.manifest(change, sealed=False)
     refusal = copy.refusal()
-    assert (refusal.reason, "sha256" in refusal.detail) == ("manifest", True)
     assert refusal.reason == "altered"
     assert MANIFEST in refusal.detail
     with pytest.raises(BundleError):
