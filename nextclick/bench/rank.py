@@ -97,8 +97,8 @@ class Course:
         for name, source in ranker.sources.items():
             brought.append(source.candidates(query, DEPTH))
             lap(name)
-        limits = np.array([quota.limit for quota in ranker.quotas], dtype=np.int64)
-        pool = union(brought, limits, ranker.barred(query, _NOBODY))
+        shares = np.array([quota.share for quota in ranker.quotas], dtype=np.int64)
+        pool = union(brought, shares, ranker.barred(query, _NOBODY))
         lap("pool")
         columns = features(pool, query, ranker.counts, ranker.table)
         lap("features")

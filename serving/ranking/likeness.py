@@ -24,6 +24,14 @@ _NEAR_GROUPS: Final = 32
 #: Rounds of moving the groups' centres, and items a centre is moved by.
 _ROUNDS: Final = 5
 _SAMPLE: Final = 40
+#: A catalogue has so many items for each that is worth keeping as a neighbour; some are kept of the smallest too.
+_ITEMS_A_NEIGHBOUR: Final = 50
+_LEAST: Final = 50
+
+
+def few(most: int, items: int) -> int:
+    """How many neighbours of each item are worth their room: `most`, or what a small catalogue has of near ones."""
+    return min(most, max(_LEAST, items // _ITEMS_A_NEIGHBOUR))
 
 
 def nearest(

@@ -21,7 +21,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: True where shoppers hardly ever click the same item twice in a row: then it is no candidate.
     drop_last_item: bool
     relation: Relation
-    #: By the name of the source: what it may bring, and what its ranks weigh where ranks are fused.
+    #: By the name of the source: what its ranks weigh where the pool is chosen, and where no model orders the list.
     quotas: dict[str, int]
     weights: dict[str, float]
     transformer_weight: float = 1.0

@@ -1,4 +1,8 @@
-"""The pool: at most 200 candidates from all sources, each with every source that brought it, rank and score there."""
+"""The pool: at most 200 candidates from all sources, each with every source that brought it, rank and score there.
+
+A source speaks for its candidate of rank r with quota / (30 + r). Who has most of that from all of them together is
+in: what several sources know of comes before what one of them is sure of, and none can be crowded out by its place.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +17,21 @@ from numpy.typing import NDArray
 from serving.ranking.compiled import compiled
 from serving.ranking.query import Query
 from serving.ranking.sources.source import NOBODY, Candidates, Source
-from serving.ranking.tally import find, place, slots
+from serving.ranking.tally import best, find, place, slots
 
 POOL: Final = 200
-#: How far down its list a source is heard about candidates that others brought.
+#: How far down its list a source is heard.
 DEPTH: Final = 200
+#: How slowly a source's voice falls with the rank, in ranks.
+_FALLS: Final = 30.0
 #: The rank of a candidate at a source that did not bring it.
 ABSENT: Final = 0
+_NOWHERE: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Candidates in the order in which they came; a column a source, in the order the sources were given."""
+    """Candidates, the most spoken for first; a column a source, in the order the sources were given."""
 
     ids: NDArray[np.int32]  # (n,)
     ranks: NDArray[np.float32]  # (n, sources) from 1, or ABSENT
@@ -37,10 +44,10 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """A source and the most it may bring at first. What all have left free is filled in their order."""
+    """A source, and how much it has to say in who is in the pool."""
 
     source: Source
-    limit: int
+    share: int
 
 
 def gather(quotas: Sequence[Quota], query: Query, barred: NDArray[np.int32]) -> Pool:
@@ -51,20 +58,20 @@ def gather(quotas: Sequence[Quota], query: Query, barred: NDArray[np.int32]) -> 
 
 def gather_all(quotas: Sequence[Quota], queries: Sequence[Query], barred: Sequence[NDArray[np.int32]]) -> list[Pool]:
     """A pool a session. The sources take turns, not the sessions: what one of them works with then stays at hand."""
-    # With more than that barred, a source may bring less than its quota; never is it asked for a catalogue.
+    # With more than that barred, a source may bring less than it could; never is it asked for a catalogue.
     asked = [(query, DEPTH + min(len(each), DEPTH)) for query, each in zip(queries, barred, strict=True)]
     brought = [[quota.source.candidates(*each) for each in asked] for quota in quotas]
-    limits = np.array([quota.limit for quota in quotas], dtype=np.int64)
-    return [union(each, limits, away) for each, away in zip(zip(*brought, strict=True), barred, strict=True)]
+    shares = np.array([quota.share for quota in quotas], dtype=np.int64)
+    return [union(each, shares, away) for each, away in zip(zip(*brought, strict=True), barred, strict=True)]
 
 
-def union(brought: Sequence[Candidates], limits: NDArray[np.int64], barred: NDArray[np.int32]) -> Pool:
-    """What each source brought, each up to its limit, and what all have left free filled in their order."""
+def union(brought: Sequence[Candidates], shares: NDArray[np.int64], barred: NDArray[np.int32]) -> Pool:
+    """Of all that the sources brought, the candidates that they together speak most for; equal ones by index."""
     ends = np.array([0, *accumulate(len(each.ids) for each in brought)], dtype=np.int64)
     ids = np.concatenate([each.ids for each in brought])
     scores = np.concatenate([each.scores for each in brought])
     because = np.concatenate([each.because for each in brought])
-    return Pool(*_pooled(ids, scores, because, ends, limits, np.sort(barred)))
+    return Pool(*_pooled(ids, scores, because, ends, shares, np.sort(barred)))
 
 
 @compiled
@@ -73,59 +80,56 @@ def _pooled(
     scores: NDArray[np.float32],
     because: NDArray[np.int32],
     ends: NDArray[np.int64],
-    limits: NDArray[np.int64],
+    shares: NDArray[np.int64],
     barred: NDArray[np.int32],
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
-    sources = len(limits)
-    table = slots(POOL + 1)
-    known = np.empty(POOL + 1, np.int32)
-    allowed = np.ones(len(ids), np.bool_)
-    for at in range(len(ids)):
-        allowed[at] = not _holds(barred, ids[at])
-
-    # First everybody's quota, in their order, then whatever room is left.
+    table = slots(len(ids))
+    known = np.empty(len(ids), np.int32)
+    sums = np.zeros(len(ids), np.float64)
+    rows = np.empty(len(ids), np.int32)  # of each candidate among the known, _NOWHERE of a barred one
+    ranks = np.empty(len(ids), np.int32)  # of each at its source
     count = 0
-    for turn in range(2):
-        for source in range(sources):
-            taken = 0
-            for at in range(ends[source], ends[source + 1]):
-                if count == POOL or (turn == 0 and taken == limits[source]):
-                    break
-                if allowed[at]:
-                    taken += 1
-                    if place(table, known, count, int(ids[at])) == count:
-                        count += 1
+    for source in range(len(shares)):
+        rank = 0
+        for at in range(ends[source], ends[source + 1]):
+            rows[at] = _NOWHERE
+            if not _holds(barred, ids[at]):
+                rank += 1
+                rows[at] = place(table, known, count, int(ids[at]))
+                ranks[at] = rank
+                count += rows[at] == count
+                sums[rows[at]] += shares[source] / (_FALLS + rank)
 
-    return _seen(ids, scores, because, ends, allowed, table, known, count)
+    chosen, _ = best(known[:count], sums[:count], POOL)
+    places = np.full(count, _NOWHERE, np.int32)
+    for at in range(len(chosen)):
+        places[find(table, known, int(chosen[at]))] = at
+    return chosen, *_told(scores, because, ends, rows, ranks, places, len(chosen))
 
 
 @compiled
-def _seen(
-    ids: NDArray[np.int32],
+def _told(
     scores: NDArray[np.float32],
     because: NDArray[np.int32],
     ends: NDArray[np.int64],
-    allowed: NDArray[np.bool_],
-    table: NDArray[np.int32],
-    known: NDArray[np.int32],
-    count: int,
-) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
-    """The candidates, and what every source says of each, whoever brought it."""
+    rows: NDArray[np.int32],
+    ranks: NDArray[np.int32],
+    places: NDArray[np.int32],
+    chosen: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
+    """What every source says of each of the chosen."""
     sources = len(ends) - 1
-    ranks = np.zeros((count, sources), np.float32)
-    marks = np.zeros((count, sources), np.float32)
-    causes = np.full((count, sources), NOBODY, np.int32)
+    standing = np.zeros((chosen, sources), np.float32)
+    marks = np.zeros((chosen, sources), np.float32)
+    causes = np.full((chosen, sources), NOBODY, np.int32)
     for source in range(sources):
-        rank = 0
         for at in range(ends[source], ends[source + 1]):
-            if allowed[at]:
-                rank += 1
-                row = find(table, known, int(ids[at]))
-                if row >= 0:
-                    ranks[row, source] = rank
-                    marks[row, source] = scores[at]
-                    causes[row, source] = because[at]
-    return known[:count].copy(), ranks, marks, causes
+            to = places[rows[at]] if rows[at] != _NOWHERE else _NOWHERE
+            if to != _NOWHERE:
+                standing[to, source] = ranks[at]
+                marks[to, source] = scores[at]
+                causes[to, source] = because[at]
+    return standing, marks, causes
 
 
 @compiled

@@ -1,6 +1,6 @@
 """Where candidates come from: one file a source, each of them whole, fitting included.
 
-The contract is source.py; the sources of a bundle, in order of precedence, are `ALL`.
+The contract is source.py; the sources of a bundle are `ALL`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from serving.ranking.sources.vmis_knn import VmisKnn
 #: Whose candidates are like an item of the session rather than seen together with it.
 ALIKE: Final = frozenset({Item2Vec.name, Transformer.name, Attributes.name})
 
-#: Of a bundle. When the pool is full, candidates of the last source give way first.
+#: Of a bundle; of sources that say the same of a candidate, the first gives the reason.
 ALL: Final[tuple[type[Source], ...]] = (
     *(SessionItems, SessionKnn, Covisitation, Item2Vec, Transformer, Attributes),
     *(Trending, Popular),

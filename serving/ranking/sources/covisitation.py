@@ -36,7 +36,7 @@ RECENCY: Final = tuple(position**-1.5 for position in range(1, 11))
 
 class Covisitation:
     name: ClassVar[str] = "covisitation"
-    quota: ClassVar[int] = 80
+    quota: ClassVar[int] = 100
     weight: ClassVar[float] = 1.0
     counted: ClassVar[bool] = True
 

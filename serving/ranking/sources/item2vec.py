@@ -15,7 +15,7 @@ from serving.ranking import arrays as packed
 from serving.ranking import cooccurrence
 from serving.ranking.compiled import compiled
 from serving.ranking.cooccurrence import Pairs
-from serving.ranking.likeness import nearest
+from serving.ranking.likeness import few, nearest
 from serving.ranking.neighbours import Neighbours
 from serving.ranking.past import Past
 from serving.ranking.query import Query
@@ -30,7 +30,7 @@ WIDTH: Final = 128
 EXPECTED: Final = 0.5
 #: The power of a cosine that an item votes with: the nearest say much more than the near.
 SHARPNESS: Final = 6
-NEIGHBOURS: Final = 60
+NEIGHBOURS: Final = 100
 RECENCY: Final = tuple(position**-1.5 for position in range(1, 11))
 #: The items most touched that get vectors, the company kept of each, and all company together: 1 GB at the most.
 ITEMS_MAX: Final = 200_000
@@ -43,7 +43,7 @@ _ROUNDS: Final = 4
 
 class Item2Vec:
     name: ClassVar[str] = "item2vec"
-    quota: ClassVar[int] = 30
+    quota: ClassVar[int] = 60
     weight: ClassVar[float] = 0.2
     counted: ClassVar[bool] = True
 
@@ -55,7 +55,7 @@ class Item2Vec:
     def fit(cls, past: Past, *, width: int = WIDTH, neighbours: int = NEIGHBOURS, seed: int = 0) -> Self:
         known, sessions = _most_touched(past.sessions)
         vectors = _factorised(*_surprise(sessions), width, np.random.default_rng(seed))
-        lengths, ids, likeness = nearest(vectors, neighbours)
+        lengths, ids, likeness = nearest(vectors, few(neighbours, len(vectors)))
         every = np.zeros(past.sessions.catalogue, np.int64)
         every[known] = lengths
         found = Neighbours.make(every, known[ids], likeness**SHARPNESS)

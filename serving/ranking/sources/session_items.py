@@ -17,7 +17,7 @@ _SCORES: Final = (1 / np.arange(1, RECENT_MAX + 1)).astype(np.float32)
 
 class SessionItems:
     name: ClassVar[str] = "session_items"
-    quota: ClassVar[int] = 50
+    quota: ClassVar[int] = 500
     weight: ClassVar[float] = 0.5
     counted: ClassVar[bool] = True
 

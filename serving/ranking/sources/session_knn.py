@@ -42,7 +42,7 @@ RECENCY: Final = tuple(position**-1.5 for position in range(1, 11))
 
 class SessionKnn:
     name: ClassVar[str] = "session_knn"
-    quota: ClassVar[int] = 90
+    quota: ClassVar[int] = 100
     weight: ClassVar[float] = 1.0
     counted: ClassVar[bool] = True
 

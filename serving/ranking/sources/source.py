@@ -30,7 +30,7 @@ class Candidates:
 
 class Source(Protocol):
     name: ClassVar[str]
-    #: The most it may bring before others fill the pool, and what its ranks weigh where ranks are fused.
+    #: What its ranks weigh where the sources choose the pool, and where they order a list that no model orders.
     quota: ClassVar[int]
     weight: ClassVar[float]
     #: Made anew as clicks come in. What is not is learned with the model and stays until the next one.

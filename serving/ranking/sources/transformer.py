@@ -8,21 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.ranking import arrays as packed
-from serving.ranking.likeness import nearest
+from serving.ranking.likeness import few, nearest
 from serving.ranking.neighbours import Neighbours
 from serving.ranking.past import Past
 from serving.ranking.query import Query
 from serving.ranking.sources.source import Arrays, Candidates
 from serving.ranking.tally import sealed
 
-NEIGHBOURS: Final = 50
+NEIGHBOURS: Final = 100
 #: How much each of the session's last items says, the last one first.
 RECENCY: Final = tuple(1 / position for position in range(1, 11))
 
 
 class Transformer:
     name: ClassVar[str] = "transformer"
-    quota: ClassVar[int] = 40
+    quota: ClassVar[int] = 80
     weight: ClassVar[float] = 0.3
     counted: ClassVar[bool] = False
 
@@ -34,7 +34,7 @@ class Transformer:
     def fit(cls, past: Past) -> Self:
         """Nobody's neighbours before there is a model."""
         vectors = past.vectors if past.vectors is not None else np.zeros((len(past.table), 1), dtype=np.float16)
-        neighbours = Neighbours.make(*nearest(vectors.astype(np.float32), NEIGHBOURS))
+        neighbours = Neighbours.make(*nearest(vectors.astype(np.float32), few(NEIGHBOURS, len(vectors))))
         return cls(neighbours, sealed(np.array(RECENCY, dtype=np.float32)))
 
     @classmethod
