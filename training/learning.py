@@ -127,8 +127,9 @@ class Learner:
     def _correct(self, ranker: Ranker, split: Split, told: Told) -> tuple[Correction, tuple[float, ...]]:
         past = replace(self._past, vectors=None if ranker.model is None else ranker.model.vectors)
         asked = Predictions.of(split.period)
-        found = examples(scenes(ranker, split, past, asked, self._plan.refreshes), self._threads, told)
-        correction, losses = listwise.fit(found, self._seed)
+        seen = scenes(ranker, split, past, asked, self._plan.refreshes)
+        found = examples(seen, 2 * len(asked), self._threads, told)
+        correction, losses = listwise.fit(found, self._seed, self._plan.tutors)
         return correction, tuple(losses)
 
     def _fit(

@@ -15,13 +15,14 @@ class Plan:
     #: Of the transformer: on what lies before the fusion period, then once more on everything.
     base: Lessons
     refit: Lessons
-    #: Predictions that the correction is learned from.
+    #: Predictions that the correction is learned from, and how many learn before the one that is kept.
     rehearsed: int
+    tutors: int
     #: How often the counts are made again within the fusion period.
     refreshes: int
 
 
 PLANS: Final[dict[Preset, Plan]] = {
-    "full": Plan(Lessons(epochs=8), Lessons(epochs=6), rehearsed=20_000, refreshes=4),
-    "fast": Plan(Lessons(epochs=2), Lessons(epochs=1), rehearsed=6_000, refreshes=1),
+    "full": Plan(Lessons(epochs=5), Lessons(epochs=2), rehearsed=40_000, tutors=3, refreshes=4),
+    "fast": Plan(Lessons(epochs=2), Lessons(epochs=1), rehearsed=6_000, tutors=0, refreshes=1),
 }

@@ -6,14 +6,15 @@ before, and with counts made again every so often, as `refresh` makes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, Self
 
 import numpy as np
 
+from schemas.errors import InvariantError
 from serving.ranking.features import features, names
 from serving.ranking.past import Past
 from serving.ranking.pool import POOL
@@ -85,17 +86,22 @@ def scenes(ranker: Ranker, split: Split, past: Past, asked: Predictions, refresh
             yield Scene(ranker.recounted(counted), asked.at(part))
 
 
-def examples(scenes: Iterable[Scene], threads: int, told: Told) -> Examples:
-    """Every prefix whose next item is in its pool."""
-    parts: list[Examples] = []
+def examples(scenes: Iterable[Scene], most: int, threads: int, told: Told) -> Examples:
+    """Every prefix whose next item is in its pool; `most` is more than there can be."""
+    found, filled = None, 0
     with ThreadPoolExecutor(threads) as pool:
         for scene in scenes:
             count = max(1, len(scene.asked) // _AT_ONCE)
             chunks = [scene.asked.at(rows) for rows in np.array_split(np.arange(len(scene.asked)), count)]
             for done, part in enumerate(pool.map(partial(_part, scene.ranker), chunks), start=1):
-                parts.append(part)
+                # Room for all at once, and memory as it is written to: to join parts would hold them twice.
+                found = found or part.roomy(most)
+                found.put(filled, part)
+                filled += len(part)
                 told(done, count)
-    return _joined(parts)
+    if found is None:
+        raise InvariantError("a fusion period without a prediction")
+    return found.first(filled)
 
 
 def _part(ranker: Ranker, asked: Predictions) -> Examples:
@@ -112,8 +118,3 @@ def _part(ranker: Ranker, asked: Predictions) -> Examples:
         logits[to, :size] = considered[at].logits
         [places[to]] = np.flatnonzero(pool.ids == targets[at])
     return Examples(found, logits, sizes, places, asked.owners[kept].astype(np.int32))
-
-
-def _joined(parts: Sequence[Examples]) -> Examples:
-    columns = (field.name for field in fields(Examples))
-    return Examples(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))

@@ -91,17 +91,6 @@ def test_a_log_too_small_to_rehearse_is_learned_at_once_and_ordered_by_ranks() -
     assert found.base is None
 
 
-def test_a_log_without_a_step_has_no_transformer() -> None:
-    # when
-    around = Around()
-    found = learned(World(5, ((1,), (2,), (2,))).log, around)
-
-    # then
-    assert around.stages == []
-    assert found.network is None
-    assert found.ranker.model is None
-
-
 def test_a_period_of_which_nothing_is_asked_is_no_rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
     # given: everybody looks once, and then buys
     monkeypatch.setattr(learning, "LEAST", 1)

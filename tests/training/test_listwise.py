@@ -87,7 +87,7 @@ def test_what_is_kept_is_the_best_on_sessions_that_were_not_learned_from(monkeyp
     # then
     watched = np.flatnonzero(examples.sessions % HELD_OUT == 0)
     assert losses[-1] > min(losses)
-    assert listwise._mean_loss(correction, examples, watched, "cpu") == pytest.approx(min(losses), rel=1e-5)
+    assert listwise._mean_loss(correction, examples, watched) == pytest.approx(min(losses), rel=1e-5)
 
 
 def test_a_feature_that_is_always_the_same_does_no_harm() -> None:
@@ -129,3 +129,14 @@ def test_an_untaught_correction_adds_nothing() -> None:
 
     # then
     assert torch.equal(scores, logits)
+
+
+def test_a_correction_that_had_tutors_is_another_and_as_good() -> None:
+    # when
+    (alone, _), (tutored, losses) = listwise.fit(told(900), seed=1), listwise.fit(told(900), seed=1, tutors=2)
+
+    # then
+    fresh = told(300, seed=9)
+    assert any(not torch.equal(one, other) for one, other in zip(alone.parameters(), tutored.parameters(), strict=True))
+    assert (first(tutored, fresh) == fresh.targets).mean() > 0.85
+    assert losses == listwise.fit(told(900), seed=1, tutors=2)[1]

@@ -180,7 +180,7 @@ class TestExamples:
 
         # when
         said: list[tuple[int, int]] = []
-        found = examples([Scene(ranker, asked)], 2, lambda done, of: said.append((done, of)))
+        found = examples([Scene(ranker, asked)], 999, 2, lambda done, of: said.append((done, of)))
 
         # then
         assert len(found) == sum(inside) > 200
@@ -196,7 +196,9 @@ class TestExamples:
         self, world: worlds.World, ranker: Ranker
     ) -> None:
         # when
-        found = examples([Scene(ranker, Predictions.of(world.sessions).at(np.arange(50)))], 1, lambda done, of: None)
+        found = examples(
+            [Scene(ranker, Predictions.of(world.sessions).at(np.arange(50)))], 50, 1, lambda done, of: None
+        )
 
         # then
         columns = names(tuple(ranker.sources))
@@ -211,7 +213,7 @@ class TestExamples:
         asked = Predictions.of(world.sessions).at(np.arange(700))
 
         # when
-        one, two = (examples([Scene(ranker, asked)], threads, lambda done, of: None) for threads in (1, 4))
+        one, two = (examples([Scene(ranker, asked)], 999, threads, lambda done, of: None) for threads in (1, 4))
 
         # then
         assert np.array_equal(one.features, two.features)
@@ -219,6 +221,6 @@ class TestExamples:
 
     def test_where_no_pool_holds_the_next_item_there_is_no_example(self, ranker: Ranker) -> None:
         strangers = Sessions.listed([[1, 1], [2, 2]], 40)
-        found = examples([Scene(ranker, Predictions.of(strangers))], 1, lambda done, of: None)
+        found = examples([Scene(ranker, Predictions.of(strangers))], 99, 1, lambda done, of: None)
         assert len(found) == 0
         assert found.features.ndim == 3

@@ -18,7 +18,7 @@ from training.transformer import Shape
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-PLAN = Plan(Lessons(epochs=1, batch=256, sample=16), Lessons(epochs=1), rehearsed=100, refreshes=1)
+PLAN = Plan(Lessons(epochs=1, batch=256, sample=16), Lessons(epochs=1), rehearsed=100, tutors=0, refreshes=1)
 
 
 @pytest.fixture(autouse=True)

@@ -38,7 +38,7 @@ _NO_SHELF: Final = -1
 
 class Attributes:
     name: ClassVar[str] = "attributes"
-    quota: ClassVar[int] = 10
+    quota: ClassVar[int] = 20
     weight: ClassVar[float] = 0.1
     counted: ClassVar[bool] = True
 

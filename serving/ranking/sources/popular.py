@@ -17,7 +17,7 @@ HALF_LIFE_MAX_MS: Final = 7 * 24 * 3_600_000
 
 class Popular:
     name: ClassVar[str] = "popular"
-    quota: ClassVar[int] = 10
+    quota: ClassVar[int] = 20
     weight: ClassVar[float] = 0.1
     counted: ClassVar[bool] = True
 

@@ -19,7 +19,7 @@ HALF_LIFE_MAX_MS: Final = 7 * 24 * 3_600_000
 
 class Trending:
     name: ClassVar[str] = "trending"
-    quota: ClassVar[int] = 5
+    quota: ClassVar[int] = 20
     weight: ClassVar[float] = 0.05
     counted: ClassVar[bool] = True
 
