@@ -17,6 +17,7 @@ from training.report.wording import count, day, duration, moment, named, percent
 #: What a parameter means, where its name says too little.
 _CHOSEN: Final[Mapping[str, str]] = {
     "preset": "how much work was put in",
+    "device": "what the transformer learned on",
     "order": "what lists are ordered by: a learned score, or fused ranks where the log is too small to learn one",
     "drop_last_item": "whether the item just touched is left out: where shoppers hardly ever repeat it",
     "relation": "what items of one session are to each other, as reasons put it",
@@ -25,7 +26,7 @@ _CHOSEN: Final[Mapping[str, str]] = {
     "sessions_left_out_by_consent": "consent was withdrawn",
     "sessions_left_out_by_bots": "too quick or too long for a person",
 }
-_CLOCKLESS: Final = "The log has no times: sessions count as if they stood in it in the order they began."
+_CLOCKLESS: Final = "The log has no times: sessions count as if they stood in it in the order they began"
 
 
 def data(profile: Profile) -> Section:
