@@ -48,11 +48,13 @@ class Lessons:
     batch: int = 2048
     sample: int = 2048
     rate: float = 4e-3
+    #: So many epochs and no more, however small the log.
+    exact: bool = False
 
     def of(self, targets: int) -> Lessons:
         """What they are for a log with so many targets."""
         batch = min(self.batch, max(_BATCH_LEAST, targets // _STEPS_AN_EPOCH))
-        wanted = math.ceil(_STEPS * batch / max(targets, 1))
+        wanted = 0 if self.exact else math.ceil(_STEPS * batch / max(targets, 1))
         return replace(self, batch=batch, epochs=min(max(self.epochs, wanted), _AS_OFTEN * self.epochs))
 
     def plain(self) -> dict[str, int | float]:
@@ -211,6 +213,11 @@ class Fit:
         self._step, self.losses = found.step, list(found.losses)
         self._chance.bit_generator.state = found.chance
         torch.set_rng_state(found.torch_chance)
+
+
+def settled(device: str) -> str:
+    """The device that `auto` stands for here."""
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
 def _capabilities() -> set[str]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import numpy as np
-import torch
 from msgspec import structs
 from numpy.typing import NDArray
 
@@ -33,7 +32,7 @@ from training.apprentice import Apprentice
 from training.beginnings import beginnings
 from training.checkpoint import Keeper
 from training.correction import Correction
-from training.fitting import Fit, Lessons
+from training.fitting import Fit, Lessons, settled
 from training.judging import without_transformer
 from training.plan import Plan
 from training.predictions import Predictions, deed_of
@@ -74,7 +73,6 @@ class Curves:
 class Learned:
     ranker: Ranker
     network: Network
-    blind: Model | None
     #: The ranker of the fusion period and the period itself: what can be measured without another log.
     base: Ranker | None
     base_blind: Model | None
@@ -87,7 +85,7 @@ class Learner:
         self._past = past
         self._plan = plan
         self._seed = seed
-        self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self.device = settled(device)
         self._threads = threads
         self._around = around
         self._words = Words.of(past.table)
@@ -106,7 +104,7 @@ class Learner:
         corrections = [listwise.untaught(ranker) for ranker in (untaught, without_transformer(untaught, None))]
         network = self._network(transformer, *corrections)
         ranker = self._finished(untaught, network)
-        return Learned(ranker, network, None, None, None, split, Curves(refit=losses))
+        return Learned(ranker, network, None, None, split, Curves(refit=losses))
 
     def _learn_in_turn(self, split: Split) -> Learned:
         first, base_losses = self._fit("base", split.base, self._plan.base, None)
@@ -122,7 +120,7 @@ class Learner:
         taught = self._network(first, correction, blind)
         curves = Curves(base_losses, losses, correction_losses, blind_losses)
         rehearsed = self._finished(base, taught)
-        return Learned(ranker, network, Blind(network.blind), rehearsed, Blind(taught.blind), split, curves)
+        return Learned(ranker, network, rehearsed, Blind(taught.blind), split, curves)
 
     def _correct(self, ranker: Ranker, split: Split, told: Told) -> tuple[Correction, tuple[float, ...]]:
         past = replace(self._past, vectors=None if ranker.model is None else ranker.model.vectors)

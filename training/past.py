@@ -57,7 +57,7 @@ def gather(log: EventLog, catalogue: Mapping[str, Item], *, bots: bool = False) 
         if not len(order.items):
             raise DataError("empty", "no event to learn from: only impressions, removals, bots or withdrawn consent")
         ids = spool.ids(order.items)
-        table = Table.make(ids, catalogue)
+        table = Table.make(ids, catalogue) if log.clocked else Table.make(ids, catalogue).undated()
         places = np.zeros(int(order.items[-1]) + 1, dtype=np.int32)
         places[order.items] = table.find(ids)
         sessions = order.laid(parts(Counter()), places, len(table), log.clocked)

@@ -11,34 +11,51 @@ import numpy as np
 from serving.ranking.past import Past
 from serving.ranking.sessions import Sessions
 from serving.ranking.words import Words
-from training.fitting import Fit
+from training.fitting import Fit, Lessons, settled
 from training.plan import Plan
+from training.rehearsal import LEAST
 from training.transformer import Shape
 from training.windows import Windows
 
 #: What the epochs may take of the time; reading, counting, rehearsing and exporting take the rest.
-_SHARE: Final = 0.6
+_SHARE: Final = 0.5
+#: Predictions rehearsed for each minute there is: about a third of it, on two cores.
+_REHEARSED_A_MINUTE: Final = 1_500
 #: Batches that are tried, after a first one that warms up.
 _TRIED: Final = 8
 
 
-def shortened(past: Past, plan: Plan, max_minutes: float | None, clock: Callable[[], float]) -> tuple[Past, int]:
-    """The newest of the past that can be learned in the time, and how many sessions that leaves out."""
+def shortened(
+    past: Past, plan: Plan, max_minutes: float | None, device: str, clock: Callable[[], float]
+) -> tuple[Past, Plan, int]:
+    """The newest of the past that can be learned in the time, how, and how many sessions that leaves out."""
     sessions = past.sessions
-    if max_minutes is None or len(sessions.items) == len(sessions):
-        return past, 0
-    events = _events_a_second(sessions, plan, clock) * max_minutes * 60 * _SHARE
+    if max_minutes is None:
+        return past, plan, 0
+    within = replace(plan, rehearsed=min(plan.rehearsed, max(LEAST, int(_REHEARSED_A_MINUTE * max_minutes))))
+    targets = len(sessions.items) - len(sessions)
+    # As often as the whole log would be: less of it, gone through more often, would take as long.
+    base, refit = (
+        replace(lessons, epochs=lessons.of(targets).epochs, exact=True) for lessons in (plan.base, plan.refit)
+    )
+    passed = _events_a_second(sessions, base, device, clock) * max_minutes * 60 * _SHARE
     after = np.cumsum(sessions.lengths[::-1])[::-1]  # (sessions,) events from here to the end
-    left_out = min(int(np.count_nonzero(after > events)), len(sessions) - 1)
-    return replace(past, sessions=sessions.between(left_out, len(sessions))), left_out
+    left_out = min(int(np.count_nonzero(after * (base.epochs + refit.epochs) > passed)), len(sessions) - 1)
+    if not left_out:
+        return past, within, 0
+    return (
+        replace(past, sessions=sessions.between(left_out, len(sessions))),
+        replace(within, base=base, refit=refit),
+        left_out,
+    )
 
 
-def _events_a_second(sessions: Sessions, plan: Plan, clock: Callable[[], float]) -> float:
-    """How many of a log's events pass through all its epochs in a second."""
+def _events_a_second(sessions: Sessions, lessons: Lessons, device: str, clock: Callable[[], float]) -> float:
+    """How many events pass through an epoch in a second."""
     words = Words(np.zeros(0, dtype=np.int32), np.zeros(sessions.catalogue + 1, dtype=np.int64), 0)
     windows = Windows.cut(sessions, np.ones(len(sessions.items), dtype=np.float32))
-    fit = Fit(windows, words, Shape(sessions.catalogue), plan.base, drop_last_item=False, seed=0)
+    fit = Fit(windows, words, Shape(sessions.catalogue), lessons, drop_last_item=False, seed=0, device=settled(device))
     fit.practise(1)
     begun = clock()
     events = fit.practise(_TRIED)
-    return events / max(clock() - begun, 1e-9) / (plan.base.epochs + plan.refit.epochs)
+    return events / max(clock() - begun, 1e-9)

@@ -23,7 +23,7 @@ from schemas.session import Action
 from serving.ranking import bundle, golden
 from serving.ranking.past import Past
 from serving.ranking.recent import newest
-from serving.ranking.sessions import DEEDS
+from serving.ranking.sessions import DEEDS, Sessions
 from training import measure, memory, past, shortening
 from training.audit import refusal
 from training.checkpoint import InFile, Keeper
@@ -100,12 +100,14 @@ def train(log: EventLog, catalogue: Iterable[Item], order: Order, now: int, stag
     stages.stage("read")
     items = {item.item_id: item for item in catalogue}
     gathered = past.gather(log, items)
-    stages.digest = sha256(f"{log.sha256} {order.command}".encode()).hexdigest()
-    plan = PLANS[order.preset]
-    learnt, left_out = shortening.shortened(gathered.past, plan, order.max_minutes, stages.clock)
-    why = refusal(len(learnt.sessions.items), len(learnt.sessions), len(np.unique(learnt.sessions.items)))
-    if why is not None:
+    if why := _refused(gathered.past.sessions):
         raise DataError("untrainable", why)
+    stages.digest = _digest(log, order, gathered.past)
+    learnt, plan, left_out = shortening.shortened(
+        gathered.past, PLANS[order.preset], order.max_minutes, order.device, stages.clock
+    )
+    if _refused(learnt.sessions):
+        raise UsageError(f"nothing can be learned in {order.max_minutes:g} minutes here; raise --max-minutes")
     learner = Learner(learnt, plan, order.seed, order.device, order.threads, stages)
     learned = learner.learn()
     stages.stage("measure")
@@ -148,6 +150,19 @@ def train(log: EventLog, catalogue: Iterable[Item], order: Order, now: int, stag
     publish(files | papers | {MANIFEST: encode(manifest)}, order.out)
     stages.forget()
     return manifest
+
+
+def _refused(sessions: Sessions) -> str | None:
+    return refusal(len(sessions.items), len(sessions), len(np.unique(sessions.items)))
+
+
+def _digest(log: EventLog, order: Order, gathered: Past) -> str:
+    """Of all that a fit hangs on: what was learned of anything else is not gone on from."""
+    told = sha256(f"{log.sha256} {order.command} {order.threads} {sorted(_versions().items())}".encode())
+    for name, array in sorted(gathered.table.arrays().items()):
+        told.update(f"{name} {array.shape} {array.dtype}".encode())
+        told.update(np.ascontiguousarray(array).data)
+    return told.hexdigest()
 
 
 def _parameters(learned: Learned, gathered: Gathered, left_out: int) -> dict[str, str | int | float | bool]:

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     start_s = time.monotonic()
     clicks = log_of(arguments)
     manifest, found = bundles.verify(arguments.bundle)
-    ranker = found.ranker
+    ranker = found.ranker if clicks.clocked else found.ranker.undated()
     field = Field(Judging(ranker, found.blind), found.snapshot, arguments.rows or ROWS)
     test = told_by(ranker.table, past.gather(clicks, {}, bots=True).past)
     told_of_log(clicks)

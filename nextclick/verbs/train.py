@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
     log = log_of(arguments)
     catalogue = Catalogue(arguments.catalog) if arguments.catalog else ()
-    out: Path = arguments.out
+    out: Path = arguments.out.resolve()
     order = Order(
         out=out,
         command=_command(arguments),
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         max_minutes=arguments.max_minutes,
     )
     with Watched() as watched:
-        stages = Stages(time.monotonic, watched.stage, out.with_name(f".{out.name}.training"))
+        stages = Stages(time.monotonic, watched.stage, out.parent / f".{out.name}.training")
         manifest = train(log, catalogue, order, round(time.time() * 1000), stages)
     told_of_log(log)
     if arguments.json:

@@ -166,6 +166,11 @@ class Ranker:
         last = query.items[-1:] if self.options.drop_last_item else query.items[:0]
         return np.concatenate((hidden, self.table.created_after(query.now), last))
 
+    def undated(self) -> Self:
+        """The same for sessions whose times are made up: whatever is in its table is a candidate."""
+        table, rest = self.table.undated(), (self.sources, self.counts, self.model, self.options)
+        return type(self)(table, *rest, self.version, self.counts_version)
+
     def recounted(self, past: Past) -> Self:
         """The same model over counts of this past."""
         chosen = self.options.parameters

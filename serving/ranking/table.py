@@ -124,6 +124,10 @@ class Table:
         if (self.find([self.ids[probe] for probe in probes.tolist()]) != probes).any():
             raise ValueError("`hashes` are not those of the ids")
 
+    def undated(self) -> Self:
+        """The same without moments of creation: where the times of sessions are made up, they mean nothing."""
+        return type(self)({**self._arrays, "created": np.zeros_like(self.created)})
+
     def created_after(self, now: int) -> NDArray[np.int32]:
         """Items that are announced, and no candidates yet."""
         if now >= self._last_created:

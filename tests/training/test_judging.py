@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from msgspec import structs
 
 from serving.ranking.past import Past
 from serving.ranking.query import Query
@@ -14,18 +13,18 @@ from tests import worlds
 from tests.worlds.signpost import Signpost, led
 from training.judging import Judging, without_transformer
 
-WORLD = worlds.chain()
+WORLD = worlds.chain(600)
 
 
 @pytest.fixture(scope="module")
 def ranker() -> Ranker:
     """One whose transformer alone finds the item two further up the shelf."""
     plain = worlds.ranker(WORLD)
-    vectors = np.eye(40, dtype=np.float16) + np.roll(np.eye(40, dtype=np.float16), 7, axis=1)
+    vectors = np.eye(600, dtype=np.float16) + np.roll(np.eye(600, dtype=np.float16), 7, axis=1)
     found = Transformer.fit(Past(WORLD.sessions, WORLD.table, vectors))
-    narrow = structs.replace(plain.options, quotas=dict.fromkeys(plain.options.quotas, 3))
-    retrieving = Ranker(plain.table, {**plain.sources, Transformer.name: found}, plain.counts, None, narrow, "", "")
-    return led(retrieving, Signpost(40))
+    sources = {**plain.sources, Transformer.name: found}
+    retrieving = Ranker(plain.table, sources, plain.counts, None, plain.options, "", "")
+    return led(retrieving, Signpost(600))
 
 
 def asked(*items: int) -> Query:
@@ -44,6 +43,7 @@ def test_every_candidate_of_either_pool_is_judged_once(ranker: Ranker) -> None:
     # then
     nobody = np.zeros(0, dtype=np.int32)
     wholes, blinds = ranker.consider(queries, nobody), without_transformer(ranker, None).consider(queries, nobody)
+    assert any(set(whole.pool.ids) != set(blind.pool.ids) for whole, blind in zip(wholes, blinds, strict=True))
     for found, whole, blind in zip(judged, wholes, blinds, strict=True):
         assert sorted(found.ids.tolist()) == sorted({*whole.pool.ids.tolist(), *blind.pool.ids.tolist()})
         of_whole = dict(zip(whole.pool.ids.tolist(), whole.scores.tolist(), strict=True))
@@ -79,7 +79,7 @@ def test_without_the_transformer_nothing_of_it_is_left(ranker: Ranker) -> None:
 def test_counts_made_again_are_the_same_model_over_another_past(ranker: Ranker) -> None:
     # given
     judging = Judging(ranker, None)
-    other = worlds.World(40, ((10, 30),) * 50)
+    other = worlds.World(600, ((10, 30),) * 50)
 
     # when
     again = judging.recounted(Past(other.sessions, ranker.table))

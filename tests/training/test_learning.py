@@ -9,10 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from serving.ranking.past import Past
-from serving.ranking.ranker import Ranker
 from serving.ranking.sessions import DEEDS, Sessions
 from tests import worlds
-from tests.worlds import World
 from training import learning
 from training.checkpoint import Keeper, Nowhere
 from training.learning import Learned, Learner, Told
@@ -105,20 +103,6 @@ def test_a_period_of_which_nothing_is_asked_is_no_rehearsal(monkeypatch: pytest.
     # then
     assert found.split.predictions == 0
     assert found.ranker.options.order == "reciprocal_rank"
-
-
-def test_pools_that_never_hold_the_next_item_teach_no_correction(monkeypatch: pytest.MonkeyPatch) -> None:
-    # given: everybody looks twice at something of their own
-    monkeypatch.setattr(learning, "LEAST", 10)
-    monkeypatch.setattr("serving.ranking.sources.popular.Popular.quota", 1)
-    log = World(900, tuple((2 * at, 2 * at + 1) for at in range(450))).log
-
-    # when
-    found = learned(log)
-
-    # then
-    assert found.split.predictions == 90
-    assert isinstance(found.ranker, Ranker)
 
 
 def test_what_a_fit_is_of_is_said_in_full() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import count
 
@@ -13,6 +14,7 @@ from tests import worlds
 from training import shortening
 from training.fitting import Lessons
 from training.plan import Plan
+from training.rehearsal import LEAST
 from training.shortening import shortened
 from training.transformer import Shape
 
@@ -41,35 +43,35 @@ def test_the_newest_sessions_are_kept_and_what_is_left_out_is_counted() -> None:
     log = past()
 
     # when
-    kept, left_out = shortened(log, PLAN, 2.0, ticking(60.0))
+    kept, plan, left_out = shortened(log, PLAN, 2.0, "cpu", ticking(60.0))
 
-    # then: of two minutes' events, passed twice, the share that the epochs may take
+    # then: of two minutes' events, passed ten times, the share that the epochs may take
     assert left_out + len(kept.sessions) == len(log.sessions)
-    assert 1_400 < len(kept.sessions.items) <= 1_650
+    assert 230 < len(kept.sessions.items) <= 260
+    assert plan.base.of(len(kept.sessions.items)).epochs + plan.refit.of(len(kept.sessions.items)).epochs == 10
     assert kept.sessions.items.tolist() == log.sessions.items[-len(kept.sessions.items) :].tolist()
     assert kept.table is log.table
 
 
 def test_time_enough_leaves_nothing_out() -> None:
     log = past()
-    kept, left_out = shortened(log, PLAN, 60.0, ticking(1.0))
-    assert (kept.sessions.items.tolist(), left_out) == (log.sessions.items.tolist(), 0)
+    kept, plan, left_out = shortened(log, PLAN, 60.0, "cpu", ticking(1.0))
+    assert (kept.sessions.items.tolist(), plan, left_out) == (log.sessions.items.tolist(), PLAN, 0)
 
 
 def test_without_a_limit_nothing_is_tried() -> None:
     log = past()
-    kept, left_out = shortened(log, PLAN, None, ticking(1e9))
+    kept, plan, left_out = shortened(log, PLAN, None, "cpu", ticking(1e9))
     assert kept is log
-    assert left_out == 0
+    assert (plan, left_out) == (PLAN, 0)
 
 
 def test_however_little_time_there_is_the_last_session_stays() -> None:
-    kept, left_out = shortened(past(), PLAN, 1e-6, ticking(1e6))
+    kept, _, left_out = shortened(past(), PLAN, 1e-6, "cpu", ticking(1e6))
     assert (len(kept.sessions), left_out) == (1, len(past().sessions) - 1)
 
 
-def test_a_log_without_a_step_needs_no_time() -> None:
-    log = worlds.World(3, ((1,), (2,))).log
-    kept, left_out = shortened(log, PLAN, 1e-6, ticking(1e6))
-    assert kept is log
-    assert left_out == 0
+def test_with_less_time_less_is_rehearsed_and_always_enough_to_learn_an_order() -> None:
+    thorough = replace(PLAN, rehearsed=40_000)
+    plans = [shortened(past(), thorough, minutes, "cpu", ticking(1.0))[1] for minutes in (0.1, 10, 1000)]
+    assert [plan.rehearsed for plan in plans] == [LEAST, 15_000, 40_000]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
@@ -127,15 +128,15 @@ LOGS = {
     "one session": "a,x,1\na,y,2\na,z,3\n",
     "two items": "a,x,1\na,y,2\nb,y,3\nb,x,4\n",
     "everything at once": "a,x,1\na,y,1\nb,y,1\nb,z,1\n",
-    "clocks out of order": "a,x,9000\nb,z,4000\na,y,1000\nb,x,100000\na,z,5000\n",
-    "every row twice": "a,x,1\na,x,1\na,y,1\na,y,1\nb,y,1\nb,y,1\n",
+    "clocks out of order": "a,x,9\nb,z,4\na,y,1\nb,x,8\na,z,5\n",
+    "every row twice": "a,x,1\na,x,1\na,y,2\na,y,2\nb,y,3\nb,y,3\n",
 }
 
 
 @pytest.mark.parametrize("rows", LOGS)
 def test_a_log_however_odd_becomes_a_bundle_that_verifies_and_ranks(tmp_path: Path, rows: str) -> None:
     # given
-    events = written(tmp_path / "log.csv", HEAD + LOGS[rows].replace(",1", f",{MS}1"))
+    events = written(tmp_path / "log.csv", HEAD + re.sub(r",(\d)$", rf",{MS}\1", LOGS[rows], flags=re.MULTILINE))
 
     # when
     made(log.read([events]), tmp_path / "bundle")
@@ -307,8 +308,6 @@ def test_less_time_than_the_log_takes_leaves_out_its_oldest_sessions_and_counts_
 
 @pytest.mark.quality
 @pytest.mark.timeout(1800)
-@pytest.mark.quality
-@pytest.mark.timeout(1800)
 def test_the_demo_bundle_is_what_its_sample_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given: nothing small, nothing exported before
     monkeypatch.undo()
@@ -326,3 +325,5 @@ def test_the_demo_bundle_is_what_its_sample_trains(tmp_path: Path, monkeypatch: 
             # Another processor may round a count otherwise in its last bit.
             ours, theirs = (np.load(directory / file) for directory in (tmp_path / "bundle", BUNDLE))
             assert ours.shape == theirs.shape, file
+            if ours.dtype.kind in "iu" and ".counts" not in file:
+                assert (ours == theirs).mean() > 0.99, file
