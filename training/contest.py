@@ -6,7 +6,7 @@ each target, once for every row it stands for: what is computed together is not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 
@@ -89,13 +89,17 @@ class Encoder(Protocol):
         """(queries, d); for a session without known items any vector will do."""
 
 
+#: What is no candidate of a query, in any row: production's own rule.
+Barred = Callable[[Query], NDArray[np.int32]]
+
+
 @dataclass(frozen=True, slots=True)
 class SourceRow:
     """A source's own list is its ranking."""
 
     name: str
     source: Source
-    drop_last_item: bool
+    barred: Barred
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -108,10 +112,9 @@ class SourceRow:
     def _rank(self, query: Query, target: int) -> int:
         if target == UNKNOWN:
             return MISS
-        found = self.source.candidates(query, SOURCE_LIMIT + self.drop_last_item)
-        if not (self.drop_last_item and len(query)):
-            return rank_of(found.ids, found.scores, target)
-        kept = np.flatnonzero(found.ids != query.items[-1])[:SOURCE_LIMIT]
+        barred = self.barred(query)
+        found = self.source.candidates(query, SOURCE_LIMIT + min(len(barred), SOURCE_LIMIT))
+        kept = np.flatnonzero(~np.isin(found.ids, barred))[:SOURCE_LIMIT]
         return rank_of(found.ids[kept], found.scores[kept], target)
 
 
@@ -149,29 +152,28 @@ class CatalogueRow:
 
     rows: ClassVar = ("transformer",)
 
-    def __init__(self, encoder: Encoder, drop_last_item: bool) -> None:
+    def __init__(self, encoder: Encoder, barred: Barred) -> None:
         self._encoder = encoder
-        self._drop_last_item = drop_last_item
+        self._barred = barred
         self._vectors = np.ascontiguousarray(encoder.vectors.T, dtype=np.float32)  # (d, items)
 
     def marks(self, queries: Sequence[Query], targets: NDArray[np.int32]) -> Marks:
         sessions = self._encoder.encode(queries)  # (n, d)
-        last = np.array([query.items[-1] if len(query) else UNKNOWN for query in queries], dtype=np.int32)
-        barred = last if self._drop_last_item else np.full_like(last, UNKNOWN)
+        barred = [self._barred(query) for query in queries]
         ranks = np.full(len(queries), MISS, dtype=np.int32)
         block = max(1, _BLOCK_SCORES // max(self._vectors.shape[1], 1))
         for begin in range(0, len(queries), block):
             part = begin + np.flatnonzero(targets[begin : begin + block] != UNKNOWN)
             if len(part):
-                ranks[part] = self._ranks(sessions[part], targets[part], barred[part])
+                ranks[part] = self._ranks(sessions[part], targets[part], [barred[at] for at in part.tolist()])
         return Marks(ranks[None])
 
     def _ranks(
-        self, sessions: NDArray[np.float32], targets: NDArray[np.int32], barred: NDArray[np.int32]
+        self, sessions: NDArray[np.float32], targets: NDArray[np.int32], barred: Sequence[NDArray[np.int32]]
     ) -> NDArray[np.int64]:
         scores = sessions @ self._vectors  # (n, items)
-        dropped = np.flatnonzero(barred != UNKNOWN)
-        scores[dropped, barred[dropped]] = np.nan  # at or above nothing: neither ranked nor in the way
+        for row, away in zip(scores, barred, strict=True):
+            row[away] = np.nan  # at or above nothing: neither ranked nor in the way
         above: NDArray[np.bool_] = scores >= scores[np.arange(len(targets)), targets][:, None]
         ranks: NDArray[np.int64] = above.sum(axis=1)  # itself among them
         return ranks

@@ -6,9 +6,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from schemas.errors import UsageError
-from serving.ranking.options import Options
 from serving.ranking.past import Past
+from serving.ranking.query import Query
 from serving.ranking.sessions import Sessions
 from serving.ranking.sources.covisitation import Covisitation
 from serving.ranking.sources.item2vec import Item2Vec
@@ -50,8 +53,9 @@ class Ranker(Judge, Protocol):
     def sources(self) -> Mapping[str, Source]:
         """As the bundle holds them, in the order of the pool."""
 
-    @property
-    def options(self) -> Options: ...
+    def barred(self, query: Query) -> NDArray[np.int32]:
+        """What is no candidate of the query."""
+
     @property
     def model(self) -> Encoder | None: ...
 
@@ -76,11 +80,11 @@ class Field:
     def __call__(self, counted: Sessions) -> list[Contestant]:
         past = Past(counted, self.ranker.table)
         ranker = self.ranker if counted is self.snapshot else self.ranker.recounted(past)
-        dropping, encoder = ranker.options.drop_last_item, ranker.model
+        encoder = ranker.model
         sources = {row: self._source(row, ranker, past) for row in SOURCES if row in self.rows}
-        contestants: list[Contestant] = [SourceRow(row, source, dropping) for row, source in sources.items()]
+        contestants: list[Contestant] = [SourceRow(row, source, ranker.barred) for row, source in sources.items()]
         if encoder is not None and not set(CatalogueRow.rows).isdisjoint(self.rows):
-            contestants.append(CatalogueRow(encoder, dropping))
+            contestants.append(CatalogueRow(encoder, ranker.barred))
         if pooled := tuple(row for row in POOL_ROWS if row in self.rows):
             contestants.append(PoolRows(ranker, pooled))
         return contestants

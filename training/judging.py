@@ -9,7 +9,6 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.ranking.options import Options
 from serving.ranking.past import Past
 from serving.ranking.query import Query
 from serving.ranking.ranker import Considered, Ranker
@@ -46,9 +45,8 @@ class Judging:
     def sources(self) -> Mapping[str, Source]:
         return self._ranker.sources
 
-    @property
-    def options(self) -> Options:
-        return self._ranker.options
+    def barred(self, query: Query) -> NDArray[np.int32]:
+        return self._ranker.barred(query, _NOBODY)
 
     @property
     def model(self) -> Model | None:

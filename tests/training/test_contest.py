@@ -20,6 +20,14 @@ from training.metrics import MISS
 from training.predictions import Predictions
 
 
+def nobody(query: Query) -> NDArray[np.int32]:
+    return query.items[:0]
+
+
+def last(query: Query) -> NDArray[np.int32]:
+    return query.items[-1:]
+
+
 def asked(sessions: Sessions) -> tuple[list[Query], NDArray[np.int32]]:
     predictions = Predictions.of(sessions)
     return list(predictions), predictions.targets
@@ -27,7 +35,7 @@ def asked(sessions: Sessions) -> tuple[list[Query], NDArray[np.int32]]:
 
 def test_a_source_is_ranked_by_its_own_list_ties_against_it() -> None:
     # given
-    row = SourceRow("one", Listing((3, 1, 2), (0.9, 0.5, 0.5)), drop_last_item=False)
+    row = SourceRow("one", Listing((3, 1, 2), (0.9, 0.5, 0.5)), nobody)
 
     # when
     marks = row.marks(*asked(Sessions.listed([[3, 3], [3, 1], [3, 2], [3, 4], [3, -1]], ITEMS)))
@@ -38,7 +46,7 @@ def test_a_source_is_ranked_by_its_own_list_ties_against_it() -> None:
 
 def test_a_dropped_last_item_is_a_miss_and_in_nobodys_way() -> None:
     # given
-    row = SourceRow("one", Listing((3, 1, 2), (0.9, 0.5, 0.4)), drop_last_item=True)
+    row = SourceRow("one", Listing((3, 1, 2), (0.9, 0.5, 0.4)), last)
 
     # when
     marks = row.marks(*asked(Sessions.listed([[3, 3], [3, 1], [1, 2], [-1, 3]], ITEMS)))
@@ -47,10 +55,24 @@ def test_a_dropped_last_item_is_a_miss_and_in_nobodys_way() -> None:
     assert marks.ranks.tolist() == [[MISS, 1, 2, 1]]
 
 
+def test_what_is_no_candidate_is_in_nobodys_way_however_much_of_it_there_is() -> None:
+    # given: of a thousand the even ones are not there yet
+    ids = tuple(range(1000))
+    row = SourceRow(
+        "one", Listing(ids, tuple(1.0 - 0.0001 * at for at in ids)), lambda _: np.arange(0, 1000, 2, dtype=np.int32)
+    )
+
+    # when
+    marks = row.marks(*asked(Sessions.listed([[3, 1], [3, 9], [3, 8]], 1000)))
+
+    # then
+    assert marks.ranks.tolist() == [[1, 5, MISS]]
+
+
 @pytest.mark.parametrize("drop_last_item", [False, True])
 def test_over_the_whole_catalogue_every_item_is_in_the_way_but_a_dropped_one(drop_last_item: bool) -> None:
     # given: after 2 the oracle's vector speaks for 3 alone, all others are tied
-    row = CatalogueRow(Oracle(), drop_last_item)
+    row = CatalogueRow(Oracle(), last if drop_last_item else nobody)
 
     # when
     marks = row.marks(*asked(Sessions.listed([[2, 3], [2, 5], [2, 2], [2, -1], [-1, 2]], ITEMS)))
@@ -62,7 +84,7 @@ def test_over_the_whole_catalogue_every_item_is_in_the_way_but_a_dropped_one(dro
 
 def test_blocks_of_the_catalogue_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     # given
-    row = CatalogueRow(Oracle(), drop_last_item=False)
+    row = CatalogueRow(Oracle(), nobody)
     queries, targets = asked(Sessions.listed(walk(0, 1, 2, 3, length=7), ITEMS))
     whole = row.marks(queries, targets).ranks
 

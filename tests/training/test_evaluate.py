@@ -20,7 +20,7 @@ def test_ranks_stand_as_the_predictions_do_whatever_the_parts_and_threads(monkey
     # given
     predictions = Predictions.of(Sessions.listed([*walk(0, 3, 5), [0, 2, 7, -1, 4]] * 30, ITEMS))
     contestants: list[Contestant] = [
-        SourceRow("one", Listing((1, 2, 3), (3, 2, 1)), drop_last_item=False),
+        SourceRow("one", Listing((1, 2, 3), (3, 2, 1)), lambda query: query.items[:0]),
         PoolRows(Oracle()),
     ]
     past = Sessions.listed([[0]], ITEMS)

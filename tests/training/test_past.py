@@ -20,6 +20,7 @@ from serving.ranking.past import Past
 from training import bots, lines, log, past, spool
 from training.choice import Choice
 from training.log import EventLog
+from training.sequences import Layout
 
 MS = 1_700_000_000_123
 
@@ -90,6 +91,19 @@ def test_items_of_the_catalogue_are_in_the_table_and_their_titles_too(tmp_path: 
     table = past.gather(found, {"w": Item(item_id="w", title="Lamp")}).past.table
     assert list(table.ids) == ["w", "x"]
     assert list(table.titles) == ["Lamp", ""]
+
+
+def test_in_a_log_without_a_clock_everything_is_there_from_the_beginning(tmp_path: Path) -> None:
+    # given: times are made up for its sessions, in years of which the catalogue knows nothing
+    catalogue = {"9": Item(item_id="9", created_at=EpochMs(MS * 2))}
+    (tmp_path / "log.txt").write_text("1 2 9\n2 1\n", encoding="utf-8")
+
+    # when
+    found = past.gather(log.read([tmp_path / "log.txt"], layout=Layout.SESSIONS), catalogue).past.table
+    dated = past.gather(written(tmp_path / "log.ndjson", [("a", "9", 0)]), catalogue).past.table
+
+    # then
+    assert (len(found.created_after(0)), len(dated.created_after(MS))) == (0, 1)
 
 
 @pytest.mark.parametrize(

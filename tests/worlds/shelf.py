@@ -9,7 +9,6 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.ranking.options import Options
 from serving.ranking.past import Past
 from serving.ranking.query import Query
 from serving.ranking.sessions import Sessions
@@ -74,9 +73,8 @@ class Oracle:
     def table(self) -> Table:
         return Table.make([f"item-{item}" for item in range(ITEMS)])
 
-    @property
-    def options(self) -> Options:
-        return Options(drop_last_item=False, relation="viewed", quotas={}, weights={})
+    def barred(self, query: Query) -> NDArray[np.int32]:
+        return query.items[:0]
 
     @property
     def model(self) -> Self | None:
