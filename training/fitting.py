@@ -34,7 +34,6 @@ _CLIP: Final = 1.0
 #: A small log is learned in smaller steps, so that an epoch has about this many, and more often.
 _BATCH_LEAST: Final = 256
 _STEPS_AN_EPOCH: Final = 100
-_STEPS: Final = 800
 _AS_OFTEN: Final = 5
 
 
@@ -42,19 +41,19 @@ _AS_OFTEN: Final = 5
 class Lessons:
     """How long and how hard to learn."""
 
-    #: At least; a small log is gone through more often, up to so many times as often, until it has been enough steps.
+    #: At least; a small log is gone through more often, up to _AS_OFTEN times as often.
     epochs: int
     #: Targets a step, at most.
     batch: int = 2048
     sample: int = 2048
     rate: float = 4e-3
-    #: So many epochs and no more, however small the log.
-    exact: bool = False
+    #: Until it has been so many steps.
+    steps: int = 800
 
     def of(self, targets: int) -> Lessons:
         """What they are for a log with so many targets."""
         batch = min(self.batch, max(_BATCH_LEAST, targets // _STEPS_AN_EPOCH))
-        wanted = 0 if self.exact else math.ceil(_STEPS * batch / max(targets, 1))
+        wanted = math.ceil(self.steps * batch / max(targets, 1))
         return replace(self, batch=batch, epochs=min(max(self.epochs, wanted), _AS_OFTEN * self.epochs))
 
     def plain(self) -> dict[str, int | float]:

@@ -35,9 +35,7 @@ def shortened(
     within = replace(plan, rehearsed=min(plan.rehearsed, max(LEAST, int(_REHEARSED_A_MINUTE * max_minutes))))
     targets = len(sessions.items) - len(sessions)
     # As often as the whole log would be: less of it, gone through more often, would take as long.
-    base, refit = (
-        replace(lessons, epochs=lessons.of(targets).epochs, exact=True) for lessons in (plan.base, plan.refit)
-    )
+    base, refit = (replace(lessons, epochs=lessons.of(targets).epochs, steps=0) for lessons in (plan.base, plan.refit))
     passed = _events_a_second(sessions, base, device, clock) * max_minutes * 60 * _SHARE
     after = np.cumsum(sessions.lengths[::-1])[::-1]  # (sessions,) events from here to the end
     left_out = min(int(np.count_nonzero(after * (base.epochs + refit.epochs) > passed)), len(sessions) - 1)
