@@ -26,9 +26,11 @@ from training.predictions import Predictions
 
 #: Below so many predictions no correction is learned.
 LEAST: Final = 2_000
+#: With so many, nothing older than a day is looked at.
+ENOUGH: Final = 10_000
 MOST: Final = 40_000
 _SHARE: Final = 0.2
-_LONGEST_MS: Final = 24 * 3_600_000
+_DAY_MS: Final = 24 * 3_600_000
 _AT_ONCE: Final = 256
 
 Told = Callable[[int, int], None]
@@ -42,14 +44,18 @@ class Split:
     period: Sessions
 
     @classmethod
-    def of(cls, sessions: Sessions, most: int = MOST) -> Self:
-        """The last fifth of the sessions, at most a day, at most `most` predictions; who began before is cut there."""
+    def of(cls, sessions: Sessions, most: int = MOST, enough: int = ENOUGH) -> Self:
+        """The last fifth of the sessions, at most a day or `enough` predictions, whichever is more, and at most `most`.
+
+        A day of a small shop says too little of how to order its lists. Who began before the period is cut there.
+        """
         begun = sessions.times[sessions.starts[:-1]]
-        first = int(len(sessions) * (1 - _SHARE))
-        if sessions.clocked and len(begun):
-            first = max(first, int(np.searchsorted(begun, sessions.times.max() - _LONGEST_MS)))
         asked = np.bincount(Predictions.of(sessions).owners, minlength=len(sessions))
         ahead = np.cumsum(asked[::-1])[::-1]  # predictions from each session on
+        first = int(len(sessions) * (1 - _SHARE))
+        if sessions.clocked and len(begun):
+            day = int(np.searchsorted(begun, sessions.times.max() - _DAY_MS))
+            first = max(first, min(day, int(np.count_nonzero(ahead > enough))))
         first = max(first, int(np.count_nonzero(ahead > most)))
         first = min(first, len(sessions))
         period = sessions.between(first, len(sessions))

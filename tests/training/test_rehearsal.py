@@ -43,15 +43,15 @@ def begun(sessions: Sessions) -> list[int]:
 
 
 @UNHURRIED
-@given(shop=SHOPS, most=st.integers(1, 60), clocked=st.booleans())
+@given(shop=SHOPS, most=st.integers(1, 60), enough=st.integers(0, 60), clocked=st.booleans())
 def test_the_period_is_the_end_of_the_log_and_nothing_of_it_lies_before(
-    shop: list[tuple[int, list[int]]], most: int, clocked: bool
+    shop: list[tuple[int, list[int]]], most: int, enough: int, clocked: bool
 ) -> None:
     # given
     log = past(shop, clocked=clocked)
 
     # when
-    split = Split.of(log, most)
+    split = Split.of(log, most, enough)
 
     # then: the last sessions, whole
     period = split.period
@@ -60,7 +60,7 @@ def test_the_period_is_the_end_of_the_log_and_nothing_of_it_lies_before(
     assert len(period) <= -(-len(log) // 5)
     assert split.predictions == len(Predictions.of(period)) <= most
     if clocked and len(period):
-        assert period.times.min() >= log.times.max() - DAY_MS
+        assert period.times.min() >= log.times.max() - DAY_MS or split.predictions <= enough
         # Who began before is cut at its start, and nothing else is lost.
         before = [time for time in log.times[: log.starts[len(log) - len(period)]].tolist() if time < period.times[0]]
         assert split.base.times.tolist() == before
@@ -69,13 +69,13 @@ def test_the_period_is_the_end_of_the_log_and_nothing_of_it_lies_before(
 
 
 @UNHURRIED
-@given(shop=SHOPS, clocked=st.booleans())
-def test_the_period_is_as_long_as_it_may_be(shop: list[tuple[int, list[int]]], clocked: bool) -> None:
+@given(shop=SHOPS, enough=st.integers(0, 60), clocked=st.booleans())
+def test_the_period_is_as_long_as_it_may_be(shop: list[tuple[int, list[int]]], enough: int, clocked: bool) -> None:
     # given
     log = past(shop, clocked=clocked)
 
     # when
-    period = Split.of(log, 30).period
+    period = Split.of(log, 30, enough).period
 
     # then: with one session more it would break a rule
     first = len(log) - len(period) - 1
@@ -84,7 +84,7 @@ def test_the_period_is_as_long_as_it_may_be(shop: list[tuple[int, list[int]]], c
         assert (
             len(longer) > len(log) / 5
             or len(Predictions.of(longer)) > 30
-            or (clocked and begun(log)[first] < log.times.max() - DAY_MS)
+            or (clocked and begun(log)[first] < log.times.max() - DAY_MS and len(Predictions.of(longer)) > enough)
         )
 
 
