@@ -55,4 +55,5 @@ class Blind(nn.Module):
         self.correction = correction
 
     def forward(self, features: Tensor, sizes: Tensor) -> Tensor:
-        return self.correction(torch.zeros_like(features[:, :, 0]), features, sizes)  # type: ignore[no-any-return]
+        scores: Tensor = self.correction(torch.zeros_like(features[:, :, 0]), features, sizes)
+        return scores

@@ -41,7 +41,8 @@ class Trained(nn.Module):
         self.encoder = transformer.encoder
 
     def forward(self, vectors: Tensor, types: Tensor, gaps: Tensor, lengths: Tensor) -> Tensor:
-        return self.encoder(vectors.float(), types, gaps, lengths, only=1)[:, 0]  # type: ignore[no-any-return]
+        made: Tensor = self.encoder(vectors.float(), types, gaps, lengths, only=1)[:, 0]
+        return made
 
 
 class Score(nn.Module):

@@ -142,7 +142,7 @@ class Fit:
             optimizer.zero_grad(set_to_none=True)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self._rest, _CLIP)
         for optimizer in self._optimizers:
             optimizer.step()  # type: ignore[no-untyped-call]
@@ -185,12 +185,14 @@ class Fit:
 
     def _vectors(self, items: NDArray[np.int64]) -> Tensor:
         if not self._words:
-            return self.model.items(self._tensor(items), None, None, None)  # type: ignore[no-any-return]
+            alone: Tensor = self.model.items(self._tensor(items), None, None, None)
+            return alone
         words, starts = self._words.select(items)
         # Forgotten are only items that words are left of.
         forgotten = (self._chance.random(len(items)) < _FORGOTTEN) & (self._words.lengths[items] > 0)
         known = self._tensor((~forgotten).astype(np.float32))
-        return self.model.items(self._tensor(items), self._tensor(words), self._tensor(starts), known)  # type: ignore[no-any-return]
+        vectors: Tensor = self.model.items(self._tensor(items), self._tensor(words), self._tensor(starts), known)
+        return vectors
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)

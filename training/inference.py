@@ -90,7 +90,8 @@ class Whole(nn.Module):
         bias = self.biases[:, :t, :t] + outside[:, None]  # (b, h, t, t)
         learned = torch.onnx.ops.attention(q, k, v, bias, q_num_heads=self.heads, kv_num_heads=self.heads)[0]
         x = x + self.out(learned)
-        return x + self.thought(self.between(x))  # type: ignore[no-any-return]
+        thought: Tensor = x + self.thought(self.between(x))
+        return thought
 
 
 class Last(nn.Module):
@@ -119,7 +120,8 @@ class Last(nn.Module):
         shares = (scores + (self.biases[:, -t:] + outside)).softmax(-1)
         learned = (shares @ entered).view(b, self.heads, 1, d) @ self.values  # (b, h, 1, d / h)
         x = x + self.out(learned.view(b, d))
-        return x + self.thought(self.between(x))  # type: ignore[no-any-return]
+        thought: Tensor = x + self.thought(self.between(x))
+        return thought
 
 
 def _joint(attention: Attention) -> nn.Linear:

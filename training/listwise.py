@@ -87,7 +87,7 @@ def _fit(
         for rows in np.array_split(chance.permutation(learnt), max(1, math.ceil(len(learnt) / _BATCH))):
             optimizer.param_groups[0]["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
             optimizer.zero_grad(set_to_none=True)
-            _lesson(model, examples, np.sort(rows), taught).backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(_lesson(model, examples, np.sort(rows), taught))
             optimizer.step()
             step += 1
         losses.append(_mean_loss(model, examples, watched if len(watched) else learnt))

@@ -66,7 +66,8 @@ class Attention(nn.Module):
         k, v = self.offers(x).view(b, t, 2, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)  # (b, h, t, d / h)
         scores = q @ k.transpose(2, 3) / math.sqrt(d // self.heads) + self.bias[:, distance] + mask  # (b, h, a, t)
         shares = dropout(scores.softmax(-1), self.dropout, self.training)
-        return self.out((shares @ v).transpose(1, 2).reshape(b, -1, d))  # type: ignore[no-any-return]
+        learned: Tensor = self.out((shares @ v).transpose(1, 2).reshape(b, -1, d))
+        return learned
 
 
 class Block(nn.Module):

@@ -16,7 +16,7 @@ ABOUT: dict[str, str | int | float] = {"log": "a" * 64, "seed": 0, "width": 16, 
 def checkpoint() -> Checkpoint:
     weight = torch.nn.Parameter(torch.ones(3, 2))
     optimizer = torch.optim.Adam([weight])
-    weight.sum().backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(weight.sum())
     optimizer.step()
     chance = np.random.default_rng(5)
     chance.random(7)

@@ -67,7 +67,10 @@ def test_a_log_that_is_large_enough_is_rehearsed_before_it_is_learned_whole(monk
     assert 400 <= found.split.predictions <= 600
     # And what is served is not what was rehearsed.
     assert orders(found) == ("learned", "learned")
-    assert not np.array_equal(found.ranker.model.vectors, found.base.model.vectors)  # type: ignore[union-attr]
+    assert found.ranker.model
+    assert found.base is not None
+    assert found.base.model is not None
+    assert not np.array_equal(found.ranker.model.vectors, found.base.model.vectors)
     assert all((found.curves.base, found.curves.refit, found.curves.correction, found.curves.blind))
 
 

@@ -42,10 +42,10 @@ class Listing:
 
     @classmethod
     def read(cls, arrays: Arrays, catalogue: int) -> Self:
-        raise NotImplementedError
+        return cls(tuple(arrays["ids"].tolist()), tuple(arrays["scores"].tolist()))
 
     def arrays(self) -> Arrays:
-        return {}
+        return {"ids": np.array(self.ids, dtype=np.int32), "scores": np.array(self.scores, dtype=np.float32)}
 
     def candidates(self, query: Query, limit: int) -> Candidates:
         self.asked.append(len(query))
