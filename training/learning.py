@@ -10,7 +10,7 @@ A log too small for 2 is learned whole at once, and its lists are ordered by fus
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from serving.ranking.bundle import Network
 from serving.ranking.counts import Counts
+from serving.ranking.features import past_columns
 from serving.ranking.options import LEARNED, Options
 from serving.ranking.past import Past
 from serving.ranking.ranker import Ranker
@@ -28,7 +29,7 @@ from serving.ranking.sessions import DEEDS, Sessions
 from serving.ranking.sources import ALL
 from serving.ranking.words import Words
 from training import export, listwise
-from training.apprentice import Apprentice
+from training.apprentice import Apprentice, Stranger
 from training.beginnings import beginnings
 from training.checkpoint import Keeper
 from training.correction import Correction
@@ -110,8 +111,9 @@ class Learner:
         first, base_losses = self._fit("base", split.base, self._plan.base, None)
         base = self._ranker(split.base, first)
         told = self._around.stage("rehearsal")
-        correction, correction_losses = self._correct(base, split, told)
-        blind, blind_losses = self._correct(without_transformer(base, None), split, told)
+        stranger = Stranger(first, self._words)
+        correction, correction_losses = self._correct(base, stranger, split, told)
+        blind, blind_losses = self._correct(without_transformer(base, None), stranger, split, told)
         transformer, losses = self._fit("refit", self._past.sessions, self._plan.refit, first)
         self._around.stage("export")
         self._options = structs.replace(self._options, order=LEARNED)
@@ -122,12 +124,13 @@ class Learner:
         rehearsed = self._finished(base, taught)
         return Learned(ranker, network, rehearsed, Blind(taught.blind), split, curves)
 
-    def _correct(self, ranker: Ranker, split: Split, told: Told) -> tuple[Correction, tuple[float, ...]]:
-        past = replace(self._past, vectors=None if ranker.model is None else ranker.model.vectors)
+    def _correct(
+        self, ranker: Ranker, stranger: Stranger, split: Split, told: Told
+    ) -> tuple[Correction, tuple[float, ...]]:
         asked = Predictions.of(split.period)
-        seen = scenes(ranker, split, past, asked, self._plan.refreshes)
-        found = examples(seen, 2 * len(asked), self._threads, told)
-        correction, losses = listwise.fit(found, self._seed, self._plan.tutors)
+        seen = scenes(ranker, split, asked, self._plan.refreshes)
+        found = examples(seen, stranger.logits, 2 * len(asked), self._threads, told)
+        correction, losses = listwise.fit(found, past_columns(tuple(ranker.sources)), self._seed, self._plan.tutors)
         return correction, tuple(losses)
 
     def _fit(

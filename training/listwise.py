@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -22,6 +22,11 @@ _RATE: Final = 3e-3
 _DECAY: Final = 1e-4
 #: What the tutors' word weighs against the item that came next.
 _TUTORED: Final = 0.8
+#: The share of a batch's candidates that nobody has clicked on yet, as far as the correction is told: what it knows of
+#: them is what their catalogue entries say, so that an item without history is scored fairly.
+_FORGOTTEN: Final = 0.1
+#: Pools that the features are standardised on.
+_LOOKED_AT: Final = 2_560
 #: Every how manieth session is not learned from: where the loss on these is least, the fit ends.
 HELD_OUT: Final = 10
 
@@ -32,6 +37,8 @@ class Examples:
 
     features: NDArray[np.float16]  # (m, n, f)
     logits: NDArray[np.float16]  # (m, n)
+    #: The logits as they would be of items that nobody has touched; NaN of those that no words are known of.
+    bare: NDArray[np.float16]  # (m, n)
     sizes: NDArray[np.int16]  # (m,)
     targets: NDArray[np.int16]  # (m,) the place of the item that came next
     sessions: NDArray[np.int32]  # (m,) what belongs together is held out together
@@ -41,7 +48,7 @@ class Examples:
 
     @property
     def _columns(self) -> tuple[NDArray[Any], ...]:
-        return self.features, self.logits, self.sizes, self.targets, self.sessions
+        return self.features, self.logits, self.bare, self.sizes, self.targets, self.sessions
 
     def roomy(self, rows: int) -> Self:
         """Nothing yet, and room for so many like these."""
@@ -55,20 +62,29 @@ class Examples:
         return type(self)(*(column[:rows] for column in self._columns))
 
 
-def fit(examples: Examples, seed: int, tutors: int = 0, epochs: int = _EPOCHS) -> tuple[Correction, list[float]]:
+def fit(
+    examples: Examples, past_columns: NDArray[np.bool_], seed: int, tutors: int = 0, epochs: int = _EPOCHS
+) -> tuple[Correction, list[float]]:
     """The correction that is best on sessions it has not learned from, and its loss on these by epoch.
+
+    `past_columns` (f,) are the features that an item without history has nothing of.
 
     With `tutors`, so many learn first, each by its own chance, and the one that is kept learns from what they agree on
     more than from the single item that came next: nearly as good as all of them together, at the cost of one.
     """
     if not tutors:
-        return _fit(examples, seed, epochs, None)
-    taught = sum(_scores(_fit(examples, seed + 1 + tutor, epochs, None)[0], examples) for tutor in range(tutors))
-    return _fit(examples, seed, epochs, np.asarray(taught / tutors, dtype=np.float16))
+        return _fit(examples, past_columns, seed, epochs, None)
+    learnt = (_fit(examples, past_columns, seed + 1 + tutor, epochs, None)[0] for tutor in range(tutors))
+    taught = sum(_scores(tutor, examples) for tutor in learnt)
+    return _fit(examples, past_columns, seed, epochs, np.asarray(taught / tutors, dtype=np.float16))
 
 
 def _fit(
-    examples: Examples, seed: int, epochs: int, taught: NDArray[np.float16] | None
+    examples: Examples,
+    past_columns: NDArray[np.bool_],
+    seed: int,
+    epochs: int,
+    taught: NDArray[np.float16] | None,
 ) -> tuple[Correction, list[float]]:
     torch.manual_seed(seed)
     chance = np.random.default_rng(seed)
@@ -77,7 +93,7 @@ def _fit(
     if not len(learnt):
         return silent(examples.features.shape[2]), []
     model = Correction(examples.features.shape[2])
-    _standardise(model, examples, learnt[: 20 * _BATCH])
+    _standardise(model, examples, learnt[:: max(1, len(learnt) // _LOOKED_AT)])
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=_DECAY)
     steps, step = epochs * max(1, math.ceil(len(learnt) / _BATCH)), 0
     losses: list[float] = []
@@ -87,7 +103,8 @@ def _fit(
         for rows in np.array_split(chance.permutation(learnt), max(1, math.ceil(len(learnt) / _BATCH))):
             optimizer.param_groups[0]["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
             optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(_lesson(model, examples, np.sort(rows), taught))
+            lesson = _lesson(examples, np.sort(rows), taught).forgotten(chance, past_columns)
+            torch.autograd.backward(_loss(model, lesson))
             optimizer.step()
             step += 1
         losses.append(_mean_loss(model, examples, watched if len(watched) else learnt))
@@ -110,23 +127,48 @@ def silent(features: int) -> Correction:
     return model.eval()
 
 
-def _lesson(
-    model: Correction, examples: Examples, rows: NDArray[np.int64], taught: NDArray[np.float16] | None
-) -> Tensor:
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """What the correction is asked about b pools, and what it should say."""
+
+    logits: NDArray[np.float32]  # (b, n)
+    features: NDArray[np.float32]  # (b, n, f)
+    sizes: NDArray[np.int64]  # (b,)
+    bare: NDArray[np.float32]  # (b, n)
+    targets: NDArray[np.int64]  # (b,)
+    taught: NDArray[np.float32] | None  # (b, n)
+
+    def forgotten(self, chance: np.random.Generator, past_columns: NDArray[np.bool_]) -> _Lesson:
+        """As if nobody had touched some of the candidates; only ones that words are left of."""
+        some = (chance.random(self.bare.shape, dtype=np.float32) < _FORGOTTEN) & np.isfinite(self.bare)
+        features = np.where(some[:, :, None] & past_columns, np.float32(0), self.features)
+        return replace(self, logits=np.where(some, self.bare, self.logits), features=features)
+
+
+def _lesson(examples: Examples, rows: NDArray[np.int64], taught: NDArray[np.float16] | None = None) -> _Lesson:
+    return _Lesson(
+        examples.logits[rows].astype(np.float32),
+        examples.features[rows].astype(np.float32),
+        examples.sizes[rows].astype(np.int64),
+        examples.bare[rows].astype(np.float32),
+        examples.targets[rows].astype(np.int64),
+        None if taught is None else taught[rows].astype(np.float32),
+    )
+
+
+def _loss(model: Correction, lesson: _Lesson) -> Tensor:
     """How far off the next items the scores are, and where there are tutors, how far off these."""
-    scores = _scored(model, examples, rows)
-    alone = cross_entropy(scores, torch.from_numpy(examples.targets[rows].astype(np.int64)))
-    if taught is None:
+    scores = _scored(model, lesson)
+    alone = cross_entropy(scores, torch.from_numpy(lesson.targets))
+    if lesson.taught is None:
         return alone
-    agreed = torch.from_numpy(taught[rows].astype(np.float32)).softmax(1)
+    agreed = torch.from_numpy(lesson.taught).softmax(1)
     return (1 - _TUTORED) * alone + _TUTORED * cross_entropy(scores, agreed)
 
 
-def _scored(model: Correction, examples: Examples, rows: NDArray[np.int64]) -> Tensor:
-    logits = torch.from_numpy(examples.logits[rows].astype(np.float32))
-    features = torch.from_numpy(examples.features[rows].astype(np.float32))
-    sizes = torch.from_numpy(examples.sizes[rows].astype(np.int64))
-    scores: Tensor = model(logits, features, sizes)
+def _scored(model: Correction, lesson: _Lesson) -> Tensor:
+    columns = (torch.from_numpy(each) for each in (lesson.logits, lesson.features, lesson.sizes))
+    scores: Tensor = model(*columns)
     return scores
 
 
@@ -134,14 +176,14 @@ def _scored(model: Correction, examples: Examples, rows: NDArray[np.int64]) -> T
 def _scores(model: Correction, examples: Examples) -> NDArray[np.float32]:
     """Of all, (m, n); far below everything in half precision too where there is no candidate."""
     parts = np.array_split(np.arange(len(examples)), max(1, math.ceil(len(examples) / _BATCH)))
-    return np.concatenate([_scored(model, examples, part).numpy() for part in parts])
+    return np.concatenate([_scored(model, _lesson(examples, part)).numpy() for part in parts])
 
 
 @torch.no_grad()
 def _mean_loss(model: Correction, examples: Examples, rows: NDArray[np.int64]) -> float:
     model.eval()
     parts = np.array_split(rows, max(1, math.ceil(len(rows) / _BATCH)))
-    return float(sum(_lesson(model, examples, part, None).item() * len(part) for part in parts) / len(rows))
+    return float(sum(_loss(model, _lesson(examples, part)).item() * len(part) for part in parts) / len(rows))
 
 
 def _standardise(model: Correction, examples: Examples, rows: NDArray[np.int64]) -> None:

@@ -13,12 +13,13 @@ from functools import partial
 from typing import Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.errors import InvariantError
 from serving.ranking.features import features, names
 from serving.ranking.past import Past
 from serving.ranking.pool import POOL
-from serving.ranking.ranker import Ranker
+from serving.ranking.ranker import Considered, Ranker
 from serving.ranking.refreshing import merged
 from serving.ranking.sessions import Sessions
 from training.listwise import Examples
@@ -34,6 +35,8 @@ _DAY_MS: Final = 24 * 3_600_000
 _AT_ONCE: Final = 256
 
 Told = Callable[[int, int], None]
+#: The logits of a pool whose items nobody has touched; NaN where no words are known of one.
+Bare = Callable[[Considered], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Scene:
     asked: Predictions
 
 
-def scenes(ranker: Ranker, split: Split, past: Past, asked: Predictions, refreshes: int) -> Iterator[Scene]:
+def scenes(ranker: Ranker, split: Split, asked: Predictions, refreshes: int) -> Iterator[Scene]:
     """Once the whole period under the counts of its start, once in parts, the counts made again before each."""
     yield Scene(ranker, asked)
     if not split.period.clocked or not len(asked):
@@ -88,18 +91,18 @@ def scenes(ranker: Ranker, split: Split, past: Past, asked: Predictions, refresh
         part = np.flatnonzero((asked.moments >= begin) & (asked.moments < end))
         if len(part):
             over = split.period.where(ended < begin)  # never its own neighbour
-            counted = Past(merged(split.base, over, begin), past.table, past.vectors)
+            counted = Past(merged(split.base, over, begin), ranker.table)
             yield Scene(ranker.recounted(counted), asked.at(part))
 
 
-def examples(scenes: Iterable[Scene], most: int, threads: int, told: Told) -> Examples:
+def examples(scenes: Iterable[Scene], bare: Bare, most: int, threads: int, told: Told) -> Examples:
     """Every prefix whose next item is in its pool; `most` is more than there can be."""
     found, filled = None, 0
     with ThreadPoolExecutor(threads) as pool:
         for scene in scenes:
             count = max(1, len(scene.asked) // _AT_ONCE)
             chunks = [scene.asked.at(rows) for rows in np.array_split(np.arange(len(scene.asked)), count)]
-            for done, part in enumerate(pool.map(partial(_part, scene.ranker), chunks), start=1):
+            for done, part in enumerate(pool.map(partial(_part, scene.ranker, bare), chunks), start=1):
                 # Room for all at once, and memory as it is written to: to join parts would hold them twice.
                 found = found or part.roomy(most)
                 found.put(filled, part)
@@ -110,17 +113,18 @@ def examples(scenes: Iterable[Scene], most: int, threads: int, told: Told) -> Ex
     return found.first(filled)
 
 
-def _part(ranker: Ranker, asked: Predictions) -> Examples:
+def _part(ranker: Ranker, bare: Bare, asked: Predictions) -> Examples:
     queries, targets = list(asked), asked.targets.tolist()
     considered = ranker.consider(queries, np.zeros(0, dtype=np.int32))
     kept = [at for at, target in enumerate(targets) if target in considered[at].pool.ids]
     found = np.zeros((len(kept), POOL, len(names(tuple(ranker.sources)))), dtype=np.float16)
-    logits = np.zeros((len(kept), POOL), dtype=np.float16)
+    logits, alone = (np.zeros((len(kept), POOL), dtype=np.float16) for _ in range(2))
     sizes, places = np.zeros(len(kept), dtype=np.int16), np.zeros(len(kept), dtype=np.int16)
     for to, at in enumerate(kept):
         pool = considered[at].pool
         sizes[to] = size = len(pool)
         found[to, :size] = features(pool, queries[at], ranker.counts, ranker.table)
         logits[to, :size] = considered[at].logits
+        alone[to, :size] = bare(considered[at])
         [places[to]] = np.flatnonzero(pool.ids == targets[at])
-    return Examples(found, logits, sizes, places, asked.owners[kept].astype(np.int32))
+    return Examples(found, logits, alone, sizes, places, asked.owners[kept].astype(np.int32))

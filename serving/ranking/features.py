@@ -17,6 +17,7 @@ from serving.ranking.counts import Counts
 from serving.ranking.pool import Pool
 from serving.ranking.query import Query
 from serving.ranking.sessions import DEEDS
+from serving.ranking.sources import NEED_NO_CLICKS
 from serving.ranking.table import Table
 from serving.ranking.tally import latest
 
@@ -27,6 +28,7 @@ _CANDIDATE: Final = (
     *("ever", "lately", "rise"),
     *("same_category", "category_share", "same_brand", "priced", "price_step"),
 )
+_PAST: Final = frozenset({"ever", "lately", "rise"})
 #: Of the session alone: the same for all candidates, there for what they turn the others into.
 _SESSION: Final = ("length", "distinct", "hurry", "age")
 _ALONE: Final = len(_CANDIDATE) + len(_SESSION)
@@ -40,6 +42,14 @@ _LOG_FAINT: Final = float(np.log(_FAINT))
 def names(sources: Sequence[str]) -> tuple[str, ...]:
     each = [f"{source}.{name}" for source in sources for name in _PER_SOURCE]
     return (*each, *_CANDIDATE, *_SESSION)
+
+
+def past_columns(sources: Sequence[str]) -> NDArray[np.bool_]:
+    """(features,) What others' clicks on a candidate tell: an item that came today has nothing there."""
+    told = np.array([name in _PAST for name in names(sources)])
+    for source, _ in enumerate(sources):
+        told[source * len(_PER_SOURCE) :][: len(_PER_SOURCE)] = sources[source] not in NEED_NO_CLICKS
+    return told
 
 
 def features(pool: Pool, query: Query, counts: Counts, table: Table) -> NDArray[np.float32]:

@@ -86,14 +86,14 @@ def _pooled(
     table = slots(len(ids))
     known = np.empty(len(ids), np.int32)
     sums = np.zeros(len(ids), np.float64)
-    rows = np.empty(len(ids), np.int32)  # of each candidate among the known, _NOWHERE of a barred one
+    rows = np.empty(len(ids), np.int32)  # of each candidate among the known, _NOWHERE of one that is barred or too deep
     ranks = np.empty(len(ids), np.int32)  # of each at its source
     count = 0
     for source in range(len(shares)):
         rank = 0
         for at in range(ends[source], ends[source + 1]):
             rows[at] = _NOWHERE
-            if not _holds(barred, ids[at]):
+            if rank < DEPTH and not _holds(barred, ids[at]):
                 rank += 1
                 rows[at] = place(table, known, count, int(ids[at]))
                 ranks[at] = rank

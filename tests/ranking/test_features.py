@@ -11,7 +11,7 @@ import pytest
 from schemas.click import EventType
 from schemas.item import Item
 from serving.ranking.counts import Counts
-from serving.ranking.features import features, names
+from serving.ranking.features import features, names, past_columns
 from serving.ranking.pool import Pool, gather
 from serving.ranking.query import Query
 from serving.ranking.sessions import DEEDS, Sessions
@@ -19,6 +19,7 @@ from serving.ranking.table import Table
 from tests import worlds
 
 SOURCES = ("near", "far")
+SAID = ("reciprocal_rank", "share_of_best", "log_score")
 HOUR_MS = 3_600_000
 
 TABLE = Table.make(
@@ -176,3 +177,13 @@ def test_a_clock_that_goes_back_is_no_hurry() -> None:
     query = asked((A, "view"), (B, "view"), step_ms=-5_000)
     [a] = told(pool(A), query)
     assert a["hurry"] == 0
+
+
+def test_the_past_of_an_item_is_what_others_clicks_say_of_it() -> None:
+    # when
+    sources = ("session_items", "covisitation", "transformer", "attributes", "popular")
+    told = {name for name, past in zip(names(sources), past_columns(sources), strict=True) if past}
+
+    # then: what it is like, and whether the session has it, is no past
+    said = {f"{source}.{column}" for source in ("covisitation", "popular") for column in SAID}
+    assert told == {*said, "ever", "lately", "rise"}

@@ -61,6 +61,17 @@ def test_what_lies_deeper_than_a_source_is_asked_it_does_not_know() -> None:
     assert pool.ranks[pool.ids == 3].tolist() == [[4, ABSENT]]
 
 
+def test_nor_is_it_heard_from_further_down_where_something_is_barred() -> None:
+    # given: the candidate asked for beyond its depth, in case the barred one is before it
+    deep = Fixed(*range(1000, 1000 + DEPTH), 3)
+
+    # when
+    pool = gather([Quota(Fixed(*range(5)), 5), Quota(deep, 9)], ANYBODY, np.array([9_999], dtype=np.int32))
+
+    # then
+    assert pool.ranks[pool.ids == 3].tolist() == [[4, ABSENT]]
+
+
 def test_no_source_is_crowded_out_by_its_place() -> None:
     # given
     crowd = [Quota(Fixed(*range(at, at + 200)), 10) for at in range(0, 1000, 200)]

@@ -10,14 +10,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.functional import normalize
 
 from schemas.errors import InvariantError
+from serving.ranking.pool import Pool
 from serving.ranking.query import Query
+from serving.ranking.ranker import Considered
 from serving.ranking.scorer import LENGTH_MAX, Blind, Scorer, Scores
 from serving.ranking.words import Words
 from tests.kit.command import ROOT
 from training import correction, export
-from training.apprentice import Apprentice
+from training.apprentice import Apprentice, Stranger
 from training.correction import Correction
 from training.transformer import Shape, Transformer
 
@@ -95,6 +98,37 @@ def learned(made: Made, sessions: NDArray[np.float32], ids: NDArray[np.int32], f
         logits = (made.transformer.temperature * vectors @ torch.from_numpy(sessions))[None]
         found = made.correction(logits, torch.from_numpy(features)[None], torch.tensor([len(ids)]))
     return Scores(found[0].numpy(), logits[0].numpy())
+
+
+def test_what_is_said_of_an_item_that_nobody_touched_hangs_on_its_words_alone(made: Made) -> None:
+    # given: words of the first half of the items
+    starts = np.minimum(np.arange(ITEMS + 1, dtype=np.int64), ITEMS // 2)
+    words = Words(WORDS.words[: ITEMS // 2], starts, 16)
+    stranger = Stranger(made.transformer, words)
+    ids = np.array([3, 299, 19, 4], dtype=np.int32)
+    vector = made.apprentice.encode(queries(9)[-1:])[0]
+
+    # when
+    heard = stranger.logits(considered(ids, vector))
+
+    # then: 3 and 19 have the same word
+    own = made.transformer.items.words
+    assert own is not None
+    spoken = normalize(own.weight[[3, 3, 4]].detach(), dim=1).numpy()
+    expected = made.transformer.temperature.item() * spoken @ vector
+    assert heard[[0, 2, 3]] == pytest.approx(expected, abs=0.05)
+    assert np.isnan(heard[1])
+
+
+def test_where_no_transformer_ranks_a_stranger_has_the_logit_of_all_others(made: Made) -> None:
+    heard = Stranger(made.transformer, WORDS).logits(considered(np.arange(3, dtype=np.int32), None))
+    assert heard.tolist() == [0, 0, 0]
+
+
+def considered(ids: NDArray[np.int32], vector: NDArray[np.float32] | None) -> Considered:
+    nothing = np.zeros((len(ids), 0), dtype=np.float32)
+    pool = Pool(ids, nothing, nothing, nothing.astype(np.int32))
+    return Considered(pool, np.zeros(len(ids)), np.zeros(len(ids), dtype=np.float32), vector, None)
 
 
 def test_a_thousand_sessions_are_encoded_as_torch_does_it(made: Made, scorer: Scorer) -> None:

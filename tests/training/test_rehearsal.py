@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from serving.ranking.features import names
 from serving.ranking.past import Past
 from serving.ranking.pool import POOL
-from serving.ranking.ranker import Ranker
+from serving.ranking.ranker import Considered, Ranker
 from serving.ranking.sessions import DEEDS, Sessions
+from serving.ranking.table import Table
 from tests import worlds
 from tests.worlds.signpost import TEMPERATURE, Signpost, led
 from training.predictions import Predictions
@@ -102,10 +104,11 @@ def test_only_what_is_asked_for_counts_as_a_prediction() -> None:
 class Counting:
     """A ranker that notes what it is counted from."""
 
+    table: Table
     pasts: list[Past] = field(default_factory=list)
 
     def recounted(self, past: Past) -> Counting:
-        return Counting([past])
+        return Counting(self.table, [past])
 
 
 @UNHURRIED
@@ -137,7 +140,7 @@ def test_counts_that_are_made_again_hold_nothing_of_who_is_asked_nor_of_what_com
 
 def staged(split: Split, log: Sessions, asked: Predictions, refreshes: int) -> list[Scene]:
     nobody = worlds.World(log.catalogue, ()).table
-    return list(scenes(cast(Ranker, Counting()), split, Past(log, nobody), asked, refreshes))
+    return list(scenes(cast(Ranker, Counting(nobody)), split, asked, refreshes))
 
 
 def test_every_prefix_is_seen_under_both_regimes() -> None:
@@ -171,6 +174,11 @@ def ranker(world: worlds.World) -> Ranker:
     return led(worlds.ranker(world, drop_last_item=True), Signpost(world.items))
 
 
+def bare(considered: Considered) -> NDArray[np.float32]:
+    """Half of what is said of an item; of every third no words are known."""
+    return np.where(considered.pool.ids % 3 == 0, np.float32(np.nan), considered.logits / 2)
+
+
 class TestExamples:
     def test_an_example_is_a_pool_with_the_item_that_came_next(self, world: worlds.World, ranker: Ranker) -> None:
         # given
@@ -180,7 +188,7 @@ class TestExamples:
 
         # when
         said: list[tuple[int, int]] = []
-        found = examples([Scene(ranker, asked)], 999, 2, lambda done, of: said.append((done, of)))
+        found = examples([Scene(ranker, asked)], bare, 999, 2, lambda done, of: said.append((done, of)))
 
         # then
         assert len(found) == sum(inside) > 200
@@ -197,7 +205,7 @@ class TestExamples:
     ) -> None:
         # when
         found = examples(
-            [Scene(ranker, Predictions.of(world.sessions).at(np.arange(50)))], 50, 1, lambda done, of: None
+            [Scene(ranker, Predictions.of(world.sessions).at(np.arange(50)))], bare, 50, 1, lambda done, of: None
         )
 
         # then
@@ -208,12 +216,26 @@ class TestExamples:
         assert not found.logits[outside].any()
         assert (found.features[~outside][:, columns.index("length")] > 0).all()
 
+    def test_beside_each_logit_stands_what_it_were_of_an_item_that_nobody_touched(
+        self, world: worlds.World, ranker: Ranker
+    ) -> None:
+        # given
+        asked = Predictions.of(world.sessions).at(np.arange(50))
+
+        # when
+        found = examples([Scene(ranker, asked)], bare, 50, 1, lambda done, of: None)
+
+        # then
+        worded = np.isfinite(found.bare)
+        assert np.array_equal(found.bare[worded], found.logits[worded] / 2)
+        assert 0 < (~worded).sum() < found.sizes.sum()
+
     def test_the_threads_that_help_change_nothing(self, world: worlds.World, ranker: Ranker) -> None:
         # given
         asked = Predictions.of(world.sessions).at(np.arange(700))
 
         # when
-        one, two = (examples([Scene(ranker, asked)], 999, threads, lambda done, of: None) for threads in (1, 4))
+        one, two = (examples([Scene(ranker, asked)], bare, 999, threads, lambda done, of: None) for threads in (1, 4))
 
         # then
         assert np.array_equal(one.features, two.features)
@@ -221,6 +243,6 @@ class TestExamples:
 
     def test_where_no_pool_holds_the_next_item_there_is_no_example(self, ranker: Ranker) -> None:
         strangers = Sessions.listed([[1, 1], [2, 2]], 40)
-        found = examples([Scene(ranker, Predictions.of(strangers))], 99, 1, lambda done, of: None)
+        found = examples([Scene(ranker, Predictions.of(strangers))], bare, 99, 1, lambda done, of: None)
         assert len(found) == 0
         assert found.features.ndim == 3

@@ -23,6 +23,9 @@ from serving.ranking.sources.vmis_knn import VmisKnn
 #: Whose candidates are like an item of the session rather than seen together with it.
 ALIKE: Final = frozenset({Item2Vec.name, Transformer.name, Attributes.name})
 
+#: Who can bring an item that nobody else has touched yet.
+NEED_NO_CLICKS: Final = frozenset({SessionItems.name, Transformer.name, Attributes.name})
+
 #: Of a bundle; of sources that say the same of a candidate, the first gives the reason.
 ALL: Final[tuple[type[Source], ...]] = (
     *(SessionItems, SessionKnn, Covisitation, Item2Vec, Transformer, Attributes),

@@ -53,8 +53,7 @@ class Item2Vec:
 
     @classmethod
     def fit(cls, past: Past, *, width: int = WIDTH, neighbours: int = NEIGHBOURS, seed: int = 0) -> Self:
-        known, sessions = _most_touched(past.sessions)
-        vectors = _factorised(*_surprise(sessions), width, np.random.default_rng(seed))
+        known, vectors = factorised(past.sessions, width, np.random.default_rng(seed))
         lengths, ids, likeness = nearest(vectors, few(neighbours, len(vectors)))
         every = np.zeros(past.sessions.catalogue, np.int64)
         every[known] = lengths
@@ -70,6 +69,14 @@ class Item2Vec:
 
     def candidates(self, query: Query, limit: int) -> Candidates:
         return Candidates(*self._neighbours.vote(query.items, self._recency, limit))
+
+
+def factorised(
+    sessions: Sessions, width: int, chance: np.random.Generator
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The items that get vectors, in order, and these (items, at most width)."""
+    known, among = _most_touched(sessions)
+    return known, _factorised(*_surprise(among), width, chance)
 
 
 def _most_touched(sessions: Sessions) -> tuple[NDArray[np.int32], Sessions]:
