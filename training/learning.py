@@ -28,7 +28,7 @@ from serving.ranking.scorer import Blind, Model, Scorer
 from serving.ranking.sessions import DEEDS, Sessions
 from serving.ranking.sources import ALL
 from serving.ranking.words import Words
-from training import export, listwise
+from training import export, listwise, memory
 from training.apprentice import Apprentice, Stranger
 from training.beginnings import beginnings
 from training.checkpoint import Keeper
@@ -131,6 +131,8 @@ class Learner:
         seen = scenes(ranker, split, asked, self._plan.refreshes)
         found = examples(seen, stranger.logits, 2 * len(asked), self._threads, told)
         correction, losses = listwise.fit(found, past_columns(tuple(ranker.sources)), self._seed, self._plan.tutors)
+        del found
+        memory.give_back()
         return correction, tuple(losses)
 
     def _fit(

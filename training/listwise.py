@@ -16,9 +16,9 @@ from serving.ranking.features import names
 from serving.ranking.ranker import Ranker
 from training.correction import Correction
 
-_EPOCHS: Final = 12
+_EPOCHS: Final = 8
 _BATCH: Final = 128
-_RATE: Final = 3e-3
+_RATE: Final = 6e-3
 _DECAY: Final = 1e-4
 #: What the tutors' word weighs against the item that came next.
 _TUTORED: Final = 0.8
@@ -175,8 +175,11 @@ def _scored(model: Correction, lesson: _Lesson) -> Tensor:
 @torch.no_grad()
 def _scores(model: Correction, examples: Examples) -> NDArray[np.float32]:
     """Of all, (m, n); far below everything in half precision too where there is no candidate."""
-    parts = np.array_split(np.arange(len(examples)), max(1, math.ceil(len(examples) / _BATCH)))
-    return np.concatenate([_scored(model, _lesson(examples, part)).numpy() for part in parts])
+    # Written where they stay: kept one by one, they would hold what lies freed between them, a GB of it.
+    found = np.empty(examples.logits.shape, dtype=np.float32)
+    for part in np.array_split(np.arange(len(examples)), max(1, math.ceil(len(examples) / _BATCH))):
+        found[part] = _scored(model, _lesson(examples, part)).numpy()
+    return found
 
 
 @torch.no_grad()
