@@ -29,7 +29,6 @@ from training.predictions import Predictions
 LEAST: Final = 2_000
 #: With so many, nothing older than a day is looked at.
 ENOUGH: Final = 10_000
-MOST: Final = 40_000
 _SHARE: Final = 0.2
 _DAY_MS: Final = 24 * 3_600_000
 _AT_ONCE: Final = 256
@@ -47,7 +46,7 @@ class Split:
     period: Sessions
 
     @classmethod
-    def of(cls, sessions: Sessions, most: int = MOST, enough: int = ENOUGH) -> Self:
+    def of(cls, sessions: Sessions, most: int, enough: int = ENOUGH) -> Self:
         """The last fifth of the sessions, at most a day or `enough` predictions, whichever is more, and at most `most`.
 
         A day of a small shop says too little of how to order its lists. Who began before the period is cut there.
@@ -78,6 +77,11 @@ class Scene:
 
     ranker: Ranker
     asked: Predictions
+
+
+def regimes(sessions: Sessions) -> int:
+    """How often each prediction is seen: without a clock nothing is ever counted again."""
+    return 2 if sessions.clocked else 1
 
 
 def scenes(ranker: Ranker, split: Split, asked: Predictions, refreshes: int) -> Iterator[Scene]:

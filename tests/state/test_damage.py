@@ -132,6 +132,52 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(copy: Copy, file: str,
     assert says in refusal.detail
 
 
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({"order": "alphabetical"}, "alphabetical"),
+        ({"relation": "adored"}, "adored"),
+        ({"drop_last_item": "no"}, "drop_last_item"),
+        ({"colour": "red"}, "colour"),
+        ({"quotas": {"popular": 0}}, "quota below 1"),
+        ({"quotas": {"popular": 1.5}}, "quotas"),
+        ({"weights": {"popular": -1}}, "weight"),
+        ({"weights": {"popular": 1e999}}, "weight"),
+        ({"transformer_weight": -0.5}, "weight"),
+        ({"quotas": {"horoscope": 5}}, "must name"),
+        ({"weights": {"horoscope": 0.5}}, "must name"),
+    ],
+    ids=str,
+)
+def test_options_that_no_training_chose_are_refused(copy: Copy, said: dict[str, Any], says: str) -> None:
+    # given: one of them in the place of what was chosen, and of a source's one name among the others
+    options = json.loads((copy.path / "ranker.json").read_bytes())
+    for name, value in said.items():
+        options[name] = {**options[name], **value} if isinstance(value, dict) else value
+
+    # when
+    copy.put("ranker.json", json.dumps(options).replace("Infinity", "1e999").encode())
+
+    # then
+    refusal = copy.refusal()
+    assert refusal.reason == "file"
+    assert "ranker.json" in refusal.detail
+    assert says in refusal.detail
+
+
+@pytest.mark.parametrize("lists", ["quotas", "weights"])
+def test_options_that_say_nothing_of_a_source_are_refused(copy: Copy, lists: str) -> None:
+    # given
+    options = json.loads((copy.path / "ranker.json").read_bytes())
+    del options[lists]["popular"]
+
+    # when
+    copy.put("ranker.json", json.dumps(options).encode())
+
+    # then
+    assert "must name" in copy.refusal().detail
+
+
 def test_a_header_that_claims_a_terabyte_is_refused(copy: Copy) -> None:
     # given
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (250000000000,), }"

@@ -92,6 +92,16 @@ def test_parquet_keeps_its_own_times_and_numbers_are_ids(tmp_path: Path) -> None
     assert found.clocks == {"log.parquet": Clock.ISO}
 
 
+def test_rows_of_parquet_stand_in_the_order_of_the_file_however_it_is_laid_out(tmp_path: Path) -> None:
+    # given: hundreds of groups that threads may finish in any order, and one moment for all
+    ids = [f"i{at}" for at in range(60_000)]
+    frame = pl.DataFrame({"session_id": ["s"] * len(ids), "item_id": ids, "ts": [MS] * len(ids)})
+    frame.write_parquet(tmp_path / "log.parquet", row_group_size=97)
+
+    # then
+    assert [click.item_id for click in log.read([tmp_path / "log.parquet"])] == ids
+
+
 def test_an_id_is_no_list_and_no_object_but_may_look_like_one(tmp_path: Path) -> None:
     rows = ['"[a"', '["a"]', '{"a": 1}', '"{a}"']
     text = "".join(f'{{"session_id":"s","ts":{MS},"item_id":{item}}}\n' for item in rows)

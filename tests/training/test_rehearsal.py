@@ -97,7 +97,7 @@ def test_only_what_is_asked_for_counts_as_a_prediction() -> None:
     assert DEEDS[1] == "cart"
 
     # then
-    assert Split.of(Sessions(log.items, types, log.times, log.starts, 4, clocked=False)).predictions == 2
+    assert Split.of(Sessions(log.items, types, log.times, log.starts, 4, clocked=False), 40_000).predictions == 2
 
 
 @dataclass(slots=True)
@@ -119,7 +119,7 @@ def test_counts_that_are_made_again_hold_nothing_of_who_is_asked_nor_of_what_com
 ) -> None:
     # given
     log = past(shop)
-    split = Split.of(log)
+    split = Split.of(log, 40_000)
     asked = Predictions.of(split.period)
 
     # when
@@ -146,7 +146,7 @@ def staged(split: Split, log: Sessions, asked: Predictions, refreshes: int) -> l
 def test_every_prefix_is_seen_under_both_regimes() -> None:
     # given: an hour of sessions, one a minute
     log = past([(minute * 60_000, [1_000, 1_000]) for minute in range(100)])
-    split = Split.of(log)
+    split = Split.of(log, 40_000)
     asked = Predictions.of(split.period)
 
     # when
@@ -160,7 +160,7 @@ def test_every_prefix_is_seen_under_both_regimes() -> None:
 
 def test_without_a_clock_counts_are_never_made_again() -> None:
     log = past([(minute * 60_000, [1_000, 1_000]) for minute in range(100)], clocked=False)
-    split = Split.of(log)
+    split = Split.of(log, 40_000)
     assert len(staged(split, log, Predictions.of(split.period), 3)) == 1
 
 

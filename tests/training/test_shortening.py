@@ -20,7 +20,7 @@ from training.transformer import Shape
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-PLAN = Plan(Lessons(epochs=1, batch=256, sample=16), Lessons(epochs=1), rehearsed=100, tutors=0, refreshes=1)
+PLAN = Plan(Lessons(epochs=1, batch=256, sample=16), Lessons(epochs=1), pools=200, tutors=0, refreshes=1)
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +72,6 @@ def test_however_little_time_there_is_the_last_session_stays() -> None:
 
 
 def test_with_less_time_less_is_rehearsed_and_always_enough_to_learn_an_order() -> None:
-    thorough = replace(PLAN, rehearsed=40_000)
+    thorough = replace(PLAN, pools=80_000)
     plans = [shortened(past(), thorough, minutes, "cpu", ticking(1.0))[1] for minutes in (0.1, 10, 1000)]
-    assert [plan.rehearsed for plan in plans] == [LEAST, 15_000, 40_000]
+    assert [plan.pools for plan in plans] == [2 * LEAST, 30_000, 80_000]
