@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import accumulate, pairwise
 from typing import Final, Self
 
@@ -28,6 +29,7 @@ from serving.ranking.options import LEARNED, Options
 from serving.ranking.past import Past
 from serving.ranking.pool import Pool, Quota, gather_all
 from serving.ranking.query import Query
+from serving.ranking.reasons import Relation
 from serving.ranking.scorer import Model
 from serving.ranking.sessions import DEEDS
 from serving.ranking.sources import ALIKE
@@ -48,6 +50,9 @@ RECIPROCAL: Final = "reciprocal_rank"
 #: Kinds of reasons as kernels tell them: with their subject, an item or a category, each is one whole number.
 _SEEN, _TOGETHER, _LIKE, _POPULAR_IN, _POPULAR = range(5)
 _KIND: Final = 1 << 32
+
+#: Reasons that are kept in words: 4 MB.
+_REMEMBERED: Final = 1 << 13
 
 _CODES: Final = {deed: code for code, deed in enumerate(DEEDS)}
 
@@ -99,6 +104,8 @@ class Ranker:
         self.quotas: Final = tuple(Quota(source, options.quotas[name]) for name, source in sources.items())
         self._names: Final = tuple(sources)
         self._alike: Final = np.array([name in ALIKE for name in sources], dtype=np.bool_)
+        # Popular items are reasons again and again, and the words for one take longer than all else of its item.
+        self._reason: Final = lru_cache(_REMEMBERED)(partial(_reason, table, options.relation))
         self._weights: Final = np.array([options.weights[name] for name in sources], dtype=np.float64)
 
     def title(self, item_id: str) -> str:
@@ -231,7 +238,6 @@ class Ranker:
         sources, about = _loudest(
             best, pool.ids, pool.ranks, pool.because, self._weights, self._alike, self.table.categories
         )
-        said = {each: self._reason(*divmod(each, _KIND)) for each in set(about.tolist())}
         return tuple(
             map(
                 Item,
@@ -239,21 +245,23 @@ class Ranker:
                 range(1, STORED + 1),
                 considered.scores[best].tolist(),
                 map(self._names.__getitem__, sources.tolist()),
-                map(said.__getitem__, about.tolist()),
+                map(self._reason, about.tolist()),
             )
         )
 
-    def _reason(self, kind: int, subject: int) -> Reason:
-        if kind == _SEEN:
-            return reasons.SEEN_IN_SESSION
-        if kind == _POPULAR:
-            return reasons.POPULAR
-        if kind == _POPULAR_IN:
-            return reasons.popular_in(self.table.category(subject))
-        item_id, title = self.table.id(subject), self.table.title(subject)
-        if kind == _LIKE:
-            return reasons.alike(item_id, title)
-        return reasons.together(self.options.relation, item_id, title)
+
+def _reason(table: Table, relation: Relation, about: int) -> Reason:
+    kind, subject = divmod(about, _KIND)
+    if kind == _SEEN:
+        return reasons.SEEN_IN_SESSION
+    if kind == _POPULAR:
+        return reasons.POPULAR
+    if kind == _POPULAR_IN:
+        return reasons.popular_in(table.category(subject))
+    item_id, title = table.id(subject), table.title(subject)
+    if kind == _LIKE:
+        return reasons.alike(item_id, title)
+    return reasons.together(relation, item_id, title)
 
 
 @compiled

@@ -5,8 +5,9 @@ Everything is an array that may lie in a mapped file: a million items cost no Py
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
 from typing import Any, Final, Self
 
@@ -30,6 +31,8 @@ _NOBODY: Final = np.zeros(0, dtype=np.int32)
 #: Stands for every item that the catalogue does not have: nothing is known of it.
 _UNKNOWN: Final = Item(item_id="?")
 _HASH_BYTES: Final = 8
+#: Items whose names are kept at hand, in both directions: 4 MB.
+_REMEMBERED: Final = 1 << 14
 #: Ids looked up while reading, to see that their hashes are ours.
 _PROBES: Final = 64
 
@@ -54,8 +57,10 @@ class Table:
         self._paths: Final[NDArray[np.int64]] = arrays["path_starts"]  # (categories + 1,) into the steps
         self._brand_names: Final = Texts(arrays["brand_names"], arrays["brand_name_starts"])
         self._hashes: Final[NDArray[np.uint64]] = arrays["hashes"]  # (items,) ascending
-        self._owners: Final = arrays["hash_owners"].data  # (items,) whose hash each is
-        self._sorted: Final = self._hashes.data
+        #: What is asked for often, since a session's items come again with each of its clicks.
+        owners = arrays["hash_owners"].data  # (items,) whose hash each is
+        self._known: Final = lru_cache(_REMEMBERED)(partial(_owner, self._hashes.data, owners, self.ids))
+        self._name: Final = lru_cache(_REMEMBERED)(self.ids.text)
 
     @classmethod
     def make(cls, ids: Iterable[str], catalogue: Mapping[str, Item] | None = None) -> Self:
@@ -65,7 +70,7 @@ class Table:
         items = [known.get(item_id, _UNKNOWN) for item_id in every]
         paths = sorted({item.category for item in items if item.category})
         brands = sorted({item.brand for item in items if item.brand})
-        hashes = np.frombuffer(_hashes([item_id.encode() for item_id in every]), dtype="<u8")
+        hashes = np.array([_hash(item_id.encode()) for item_id in every], dtype=np.uint64)
         owners = np.argsort(hashes, kind="stable")
         return cls(
             {
@@ -104,20 +109,7 @@ class Table:
 
     def find(self, item_ids: Sequence[str]) -> NDArray[np.int32]:
         """The index of each, -1 where the table has no such item."""
-        coded = [item_id.encode() for item_id in item_ids]
-        hashes = np.frombuffer(_hashes(coded), dtype="<u8")
-        places = self._hashes.searchsorted(hashes).tolist()
-        found = map(self._owner, places, hashes.tolist(), coded)
-        return np.fromiter(found, np.int32, len(coded))
-
-    def _owner(self, place: int, hashed: int, coded: bytes) -> int:
-        """From the first place its hash could be at: two ids may share one, so the bytes decide."""
-        while place < len(self._sorted) and self._sorted[place] == hashed:
-            owner: int = self._owners[place]
-            if self.ids.coded(owner) == coded:
-                return owner
-            place += 1
-        return _NONE
+        return np.fromiter(map(self._known, item_ids), np.int32, len(item_ids))
 
     def _probe(self) -> None:
         probes = np.linspace(0, len(self) - 1, min(_PROBES, len(self)), dtype=np.int32)
@@ -146,7 +138,7 @@ class Table:
 
     def named(self, indices: Iterable[int]) -> list[str]:
         """The ids of these items."""
-        return self.ids.some(indices)
+        return list(map(self._name, indices))
 
     def title(self, index: int) -> str:
         """What a person calls the item; its id where the catalogue has no title for it."""
@@ -160,8 +152,20 @@ class Table:
         return self._brand_names[code]
 
 
-def _hashes(coded: Sequence[bytes]) -> bytes:
-    return b"".join([blake2b(each, digest_size=_HASH_BYTES).digest() for each in coded])
+def _owner(hashes: memoryview[int], owners: memoryview[int], ids: Texts, item_id: str) -> int:
+    """Looked for from the first place its hash could be at: two ids may share one, so the bytes decide."""
+    coded = item_id.encode()
+    hashed = _hash(coded)
+    place = bisect_left(hashes, hashed)
+    while place < len(hashes) and hashes[place] == hashed:
+        if ids.coded(owners[place]) == coded:
+            return owners[place]
+        place += 1
+    return _NONE
+
+
+def _hash(coded: bytes) -> int:
+    return int.from_bytes(blake2b(coded, digest_size=_HASH_BYTES).digest(), "little")
 
 
 def _coded(values: Sequence[Hashable], of: Iterable[Hashable]) -> NDArray[np.int32]:

@@ -146,6 +146,54 @@ def split(keys: NDArray[np.int64], begin: int, end: int) -> tuple[int, int]:
 
 
 @compiled
+def nth(keys: NDArray[np.int64], place: int) -> np.int64:
+    """What would stand at `place` if the keys were in order; they are in some other one afterwards."""
+    begin, end = 0, len(keys)
+    while end - begin > _SHORT:
+        left, right = split(keys, begin, end)
+        if place < right:
+            end = right
+        elif place >= left:
+            begin = left
+        else:
+            return np.int64(keys[place])
+    keys[begin:end].sort()
+    return np.int64(keys[place])
+
+
+@compiled
+def key(bits: int, item: int) -> np.int64:
+    """Sorts as a score from high to low, told by its bits, and equal scores as their items.
+
+    Floats above 0 sort as their bits do, so score and item fit one whole number: no order of pairs has to be kept.
+    """
+    return (np.int64(0x7FFF_FFFF - bits) << 32) | np.int64(item)
+
+
+@compiled
+def leading(ids: NDArray[np.int32], sums: NDArray[np.float64], limit: int) -> NDArray[np.int64]:
+    """Where the `best` of them stand, in the order they stand in."""
+    bits = sums.astype(np.float32).view(np.int32)
+    keys = np.empty(len(ids), np.int64)
+    rows = np.empty(len(ids), np.int64)
+    count = 0
+    for at in range(len(ids)):
+        if bits[at] > 0:
+            keys[count], rows[count] = key(bits[at], ids[at]), at
+            count += 1
+    if count <= limit:
+        return rows[:count]
+    last = nth(keys[:count].copy(), limit - 1)
+    found = np.empty(limit, np.int64)
+    filled = 0
+    for at in range(count):
+        if keys[at] <= last:
+            found[filled] = rows[at]
+            filled += 1
+    return found
+
+
+@compiled
 def best(
     ids: NDArray[np.int32], sums: NDArray[np.float64], limit: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -154,13 +202,12 @@ def best(
     Sums are made in double and compared once rounded: two that are equal on paper are then equal on every processor.
     """
     scores = sums.astype(np.float32)
-    # Floats above 0 sort as their bits do, so score and id fit one whole number: no order of pairs has to be kept.
     bits = scores.view(np.int32)
     keys = np.empty(len(ids), np.int64)
     count = 0
     for at in range(len(ids)):
         if bits[at] > 0:
-            keys[count] = (np.int64(0x7FFF_FFFF - bits[at]) << 32) | np.int64(ids[at])
+            keys[count] = key(bits[at], ids[at])
             count += 1
     keys = keys[:count]
     count = min(count, limit)

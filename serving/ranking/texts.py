@@ -63,11 +63,6 @@ class Texts(Sequence[str]):
         """Text `place`, which must be there."""
         return str(self._bytes[self._bounds[place] : self._bounds[place + 1]], "utf-8")
 
-    def some(self, places: Iterable[int]) -> list[str]:
-        """The texts at these places, which must be there."""
-        run, bounds = self._bytes, self._bounds
-        return [str(run[bounds[place] : bounds[place + 1]], "utf-8") for place in places]
-
     def coded(self, place: int) -> bytes:
         """The UTF-8 of text `place`, which must be there."""
         return bytes(self._bytes[self._bounds[place] : self._bounds[place + 1]])

@@ -9,7 +9,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from serving.ranking.compiled import compiled
-from serving.ranking.tally import ballot, best, elected, find, latest, narrow, place, slots, sort_first, vote
+from serving.ranking.tally import (
+    ballot,
+    best,
+    elected,
+    find,
+    latest,
+    leading,
+    narrow,
+    nth,
+    place,
+    slots,
+    sort_first,
+    vote,
+)
 
 KEYS = st.integers(0, 2**31 - 1)
 #: The first example compiles a kernel.
@@ -31,6 +44,34 @@ def test_every_key_has_one_place_in_the_order_of_arrival(keys: list[int]) -> Non
     assert known[:count].tolist() == list(dict.fromkeys(keys))
     assert all(known[find(table, known, key)] == key for key in keys)
     assert find(table, known, next(key for key in range(len(keys) + 1) if key not in keys)) == -1
+
+
+@UNHURRIED
+@given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(0, 5), min_size=1, max_size=300), st.data())
+def test_the_nth_is_what_stands_there_in_order(keys: list[int], data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(keys) - 1))
+    assert nth(np.array(keys, dtype=np.int64), at) == sorted(keys)[at]
+
+
+@UNHURRIED
+@given(
+    st.lists(st.tuples(KEYS, st.integers(-3, 9) | st.floats(0, 1e30)), unique_by=lambda pair: pair[0]),
+    st.integers(1, 40),
+)
+def test_the_leading_are_the_best_where_they_stand(pairs: list[tuple[int, float]], limit: int) -> None:
+    # given
+    ids, sums = (
+        np.array([i for i, _ in pairs], dtype=np.int32),
+        np.array([worth for _, worth in pairs], dtype=np.float64),
+    )
+
+    # when
+    rows = leading(ids, sums, limit)
+
+    # then
+    first, _ = best(ids, sums, limit)
+    assert sorted(ids[rows].tolist()) == sorted(first.tolist())
+    assert rows.tolist() == sorted(rows.tolist())
 
 
 @UNHURRIED

@@ -16,7 +16,7 @@ from serving.ranking.query import Query
 from serving.ranking.recent import Recent, meet, newest
 from serving.ranking.sessions import Sessions
 from serving.ranking.sources.source import Arrays, Candidates
-from serving.ranking.tally import Indices, ballot, best, elected, find, latest, sealed, vote
+from serving.ranking.tally import Indices, ballot, elected, latest, leading, sealed, vote
 
 #: Of each item, the newest sessions that are looked through.
 VISITS: Final = 300
@@ -135,20 +135,19 @@ def _candidates(
     weights = np.empty(len(voters), np.float64)
     for at in range(len(voters)):
         weights[at] = np.float64(recency[at]) * rarity[voters[at]]
-    met, sessions, alike, visits, firsts = meet(visit_starts, visitors, voters, weights)
+    _, sessions, alike, visits, firsts = meet(visit_starts, visitors, voters, weights)
     together = _together(len(starts) - 1)
     for row in range(len(sessions)):
         alike[row] *= freshness[sessions[row] // together]
-    neighbours, worths = best(sessions, alike, NEIGHBOURS)
+    neighbours = leading(sessions, alike, NEIGHBOURS)
 
-    rows, begins, ends = np.empty((3, len(neighbours)), np.int64)
+    begins, ends, turns = np.empty((3, len(neighbours)), np.int64)
     reach = len(near) // 2
     for at in range(len(neighbours)):
-        neighbour = int(neighbours[at])
-        rows[at] = find(met, sessions, neighbour)
-        shared = starts[neighbour] + places[visits[rows[at]]]
-        begins[at] = max(starts[neighbour], shared - reach)
-        ends[at] = min(starts[neighbour + 1], shared + reach + 1)
+        row = neighbours[at]
+        begin, end = starts[sessions[row]], starts[sessions[row] + 1]
+        shared = begin + places[visits[row]]
+        begins[at], ends[at], turns[at] = max(begin, shared - reach), min(end, shared + reach + 1), shared - reach
 
     # All that they say is fetched first: it lies anywhere, and many places are waited for no longer than one.
     said = np.empty((ends - begins).sum(), np.int32)
@@ -161,10 +160,9 @@ def _candidates(
     table, known, sums, strongest = ballot(many)
     count = many = 0
     for at in range(len(neighbours)):
-        row = rows[at]
-        shared = starts[neighbours[at]] + places[visits[row]]
+        row = neighbours[at]
         for event in range(begins[at], ends[at]):
-            worth = np.float64(worths[at]) * near[reach + event - shared]
+            worth = alike[row] * near[event - turns[at]]
             count = vote(table, known, sums, strongest, count, int(said[many]), worth, firsts[row])
             many += 1
     for row in range(count):
