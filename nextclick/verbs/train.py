@@ -37,9 +37,6 @@ def declare(verbs: Verbs) -> None:
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
-    # Threads of a fit wait for each other a thousand times a second. Where another process wants their cores too, the
-    # default, waiting busily, costs several times the fit's own time; read when torch is loaded, so set before that.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from nextclick.stages import Watched
     from nextclick.terminal import say_json
     from training.catalogue import Catalogue
