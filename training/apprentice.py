@@ -49,7 +49,7 @@ class Stranger:
 
     def __init__(self, transformer: Transformer, words: Words) -> None:
         self._worded = words.lengths > 0  # (items,)
-        self._vectors = export.item_vectors(transformer, words, own=False) if words else None
+        self._vectors = export.item_vectors(transformer, words, np.zeros_like(self._worded)) if words else None
         self._temperature = float(transformer.temperature.detach())
 
     def logits(self, considered: Considered) -> NDArray[np.float32]:

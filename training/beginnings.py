@@ -12,13 +12,16 @@ from serving.ranking.sources.item2vec import factorised
 
 #: It gives a direction to what has no company.
 _NOISE: Final = 0.02
+#: A vector that is so short beside the longest is what rounding left of none.
+_NOTHING: Final = 1e-5
 
 
 def beginnings(sessions: Sessions, width: int, seed: int) -> NDArray[np.float32]:
-    """(items, width) of about length 1."""
+    """(items, width) of about length 1; next to nothing, by chance, of what has no company."""
     chance = np.random.default_rng(seed)
     known, vectors = factorised(sessions, width, chance)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     found = chance.normal(scale=_NOISE, size=(sessions.catalogue, width)).astype(np.float32)
-    found[known, : vectors.shape[1]] += np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    some = lengths > _NOTHING * lengths.max(initial=0)
+    found[known, : vectors.shape[1]] += np.divide(vectors, lengths, out=np.zeros_like(vectors), where=some)
     return found

@@ -119,8 +119,8 @@ def golden_tensors(scorer: Scorer, features: int) -> GoldenTensors:
     return GoldenTensors.of(scorer.run, {"encode": encode, "score": score})
 
 
-def item_vectors(transformer: Transformer, words: Words, *, own: bool = True) -> NDArray[np.float16]:
-    """(items, d) of length 1, as production reads them; without what is its `own`, what an item's words say."""
+def item_vectors(transformer: Transformer, words: Words, known: NDArray[np.bool_]) -> NDArray[np.float16]:
+    """(items, d) of length 1, as production reads them. An item that is not `known` is told by its words alone."""
     transformer.eval()
     count = transformer.shape.items
     parts = [np.zeros((0, transformer.shape.width), dtype=np.float16)]
@@ -129,8 +129,8 @@ def item_vectors(transformer: Transformer, words: Words, *, own: bool = True) ->
             items = np.arange(begin, min(begin + _ITEMS_AT_ONCE, count))
             told, starts = words.select(items) if words else (None, None)
             spoken = None if told is None or starts is None else (torch.from_numpy(told), torch.from_numpy(starts))
-            known = None if own else torch.zeros(len(items))
-            made = transformer.items(torch.from_numpy(items), *(spoken or (None, None)), known)
+            own = torch.from_numpy(known[items] | (words.lengths[items] == 0))
+            made = transformer.items(torch.from_numpy(items), *(spoken or (None, None)), own.float())
             parts.append(made.numpy().astype(np.float16))
     return np.concatenate(parts)
 

@@ -47,8 +47,8 @@ class Lessons:
     batch: int = 2048
     sample: int = 2048
     rate: float = 4e-3
-    #: Until it has been so many steps.
-    steps: int = 800
+    #: Until it has been so many steps; 0 for no such aim.
+    steps: int = 0
 
     def of(self, targets: int) -> Lessons:
         """What they are for a log with so many targets."""

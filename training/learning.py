@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from serving.ranking.bundle import Network
 from serving.ranking.counts import Counts
-from serving.ranking.features import past_columns
+from serving.ranking.features import untouched
 from serving.ranking.options import LEARNED, Options
 from serving.ranking.past import Past
 from serving.ranking.ranker import Ranker
@@ -103,7 +103,7 @@ class Learner:
         transformer, losses = self._fit("refit", sessions, self._plan.refit, None)
         untaught = self._ranker(sessions, transformer)
         corrections = [listwise.untaught(ranker) for ranker in (untaught, without_transformer(untaught, None))]
-        network = self._network(transformer, *corrections)
+        network = self._network(sessions, transformer, *corrections)
         ranker = self._finished(untaught, network)
         return Learned(ranker, network, None, None, split, Curves(refit=losses))
 
@@ -117,9 +117,9 @@ class Learner:
         transformer, losses = self._fit("refit", self._past.sessions, self._plan.refit, first)
         self._around.stage("export")
         self._options = structs.replace(self._options, order=LEARNED)
-        network = self._network(transformer, correction, blind)
+        network = self._network(self._past.sessions, transformer, correction, blind)
         ranker = self._finished(self._ranker(self._past.sessions, transformer), network)
-        taught = self._network(first, correction, blind)
+        taught = self._network(split.base, first, correction, blind)
         curves = Curves(base_losses, losses, correction_losses, blind_losses)
         rehearsed = self._finished(base, taught)
         return Learned(ranker, network, rehearsed, Blind(taught.blind), split, curves)
@@ -130,7 +130,7 @@ class Learner:
         asked = Predictions.of(split.period)
         seen = scenes(ranker, split, asked, self._plan.refreshes)
         found = examples(seen, stranger.logits, regimes(split.period) * len(asked), self._threads, told)
-        correction, losses = listwise.fit(found, past_columns(tuple(ranker.sources)), self._seed, self._plan.tutors)
+        correction, losses = listwise.fit(found, untouched(tuple(ranker.sources)), self._seed, self._plan.tutors)
         del found
         memory.give_back()
         return correction, tuple(losses)
@@ -160,15 +160,22 @@ class Learner:
 
     def _ranker(self, sessions: Sessions, transformer: Transformer) -> Ranker:
         """Ordered by fused ranks until there is a network."""
-        vectors = export.item_vectors(transformer, self._words)
+        vectors = self._vectors(sessions, transformer)
         past = Past(sessions, self._past.table, vectors)
         sources = {kind.name: kind.fit(past) for kind in ALL}
         model = Apprentice(transformer, vectors)
         return Ranker(past.table, sources, Counts.fit(sessions), model, self._options, "", "")
 
-    def _network(self, transformer: Transformer, correction: Correction, blind: Correction) -> Network:
+    def _vectors(self, sessions: Sessions, transformer: Transformer) -> NDArray[np.float16]:
+        """Whom nobody touched, its words tell alone: what is its own has learned nothing."""
+        touched = np.bincount(sessions.items, minlength=sessions.catalogue) > 0
+        return export.item_vectors(transformer, self._words, touched)
+
+    def _network(
+        self, sessions: Sessions, transformer: Transformer, correction: Correction, blind: Correction
+    ) -> Network:
         encode, score = export.encode_graph(transformer), export.score_graph(transformer, correction)
-        items = export.item_vectors(transformer, self._words)
+        items = self._vectors(sessions, transformer)
         return Network(
             encode=encode,
             score=score,

@@ -25,7 +25,7 @@ _TUTORED: Final = 0.8
 #: The share of a batch's candidates that nobody has clicked on yet, as far as the correction is told: what it knows of
 #: them is what their catalogue entries say, so that an item without history is scored fairly.
 _FORGOTTEN: Final = 0.1
-#: Pools that the features are standardised on.
+#: Pools that the features are standardised on, at least, where there are as many.
 _LOOKED_AT: Final = 2_560
 #: Every how manieth session is not learned from: where the loss on these is least, the fit ends.
 HELD_OUT: Final = 10
@@ -63,25 +63,25 @@ class Examples:
 
 
 def fit(
-    examples: Examples, past_columns: NDArray[np.bool_], seed: int, tutors: int = 0, epochs: int = _EPOCHS
+    examples: Examples, untouched: NDArray[np.float32], seed: int, tutors: int = 0, epochs: int = _EPOCHS
 ) -> tuple[Correction, list[float]]:
     """The correction that is best on sessions it has not learned from, and its loss on these by epoch.
 
-    `past_columns` (f,) are the features that an item without history has nothing of.
+    `untouched` (f,) is what an item without history has for features, NaN where it has what all others have.
 
     With `tutors`, so many learn first, each by its own chance, and the one that is kept learns from what they agree on
     more than from the single item that came next: nearly as good as all of them together, at the cost of one.
     """
     if not tutors:
-        return _fit(examples, past_columns, seed, epochs, None)
-    learnt = (_fit(examples, past_columns, seed + 1 + tutor, epochs, None)[0] for tutor in range(tutors))
-    taught = sum(_scores(tutor, examples) for tutor in learnt)
-    return _fit(examples, past_columns, seed, epochs, np.asarray(taught / tutors, dtype=np.float16))
+        return _fit(examples, untouched, seed, epochs, None)
+    before = (_fit(examples, untouched, seed + 1 + tutor, epochs, None)[0] for tutor in range(tutors))
+    taught = sum(_scores(correction, examples) for correction in before)
+    return _fit(examples, untouched, seed, epochs, np.asarray(taught / tutors, dtype=np.float16))
 
 
 def _fit(
     examples: Examples,
-    past_columns: NDArray[np.bool_],
+    untouched: NDArray[np.float32],
     seed: int,
     epochs: int,
     taught: NDArray[np.float16] | None,
@@ -103,7 +103,7 @@ def _fit(
         for rows in np.array_split(chance.permutation(learnt), max(1, math.ceil(len(learnt) / _BATCH))):
             optimizer.param_groups[0]["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
             optimizer.zero_grad(set_to_none=True)
-            lesson = _lesson(examples, np.sort(rows), taught).forgotten(chance, past_columns)
+            lesson = _lesson(examples, np.sort(rows), taught).forgotten(chance, untouched)
             torch.autograd.backward(_loss(model, lesson))
             optimizer.step()
             step += 1
@@ -138,10 +138,10 @@ class _Lesson:
     targets: NDArray[np.int64]  # (b,)
     taught: NDArray[np.float32] | None  # (b, n)
 
-    def forgotten(self, chance: np.random.Generator, past_columns: NDArray[np.bool_]) -> _Lesson:
+    def forgotten(self, chance: np.random.Generator, untouched: NDArray[np.float32]) -> _Lesson:
         """As if nobody had touched some of the candidates; only ones that words are left of."""
         some = (chance.random(self.bare.shape, dtype=np.float32) < _FORGOTTEN) & np.isfinite(self.bare)
-        features = np.where(some[:, :, None] & past_columns, np.float32(0), self.features)
+        features = np.where(some[:, :, None] & np.isfinite(untouched), untouched, self.features)
         return replace(self, logits=np.where(some, self.bare, self.logits), features=features)
 
 

@@ -15,8 +15,8 @@ class Plan:
     #: Of the transformer: on what lies before the fusion period, then once more on everything.
     base: Lessons
     refit: Lessons
-    #: Pools that the correction is learned from, two of a prediction where there is a clock, and how many learn before
-    #: the one that is kept.
+    #: Pools that the correction is learned from, at most: where there is a clock, two of each prediction. And how many
+    #: learn before the one that is kept.
     pools: int
     tutors: int
     #: How often the counts are made again within the fusion period.

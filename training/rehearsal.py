@@ -100,7 +100,7 @@ def scenes(ranker: Ranker, split: Split, asked: Predictions, refreshes: int) -> 
 
 
 def examples(scenes: Iterable[Scene], bare: Bare, most: int, threads: int, told: Told) -> Examples:
-    """Every prefix whose next item is in its pool; `most` is more than there can be."""
+    """Every prefix whose next item is in its pool; `most` is as many as there can be."""
     found, filled = None, 0
     with ThreadPoolExecutor(threads) as pool:
         for scene in scenes:

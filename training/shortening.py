@@ -21,6 +21,8 @@ from training.windows import Windows
 _SHARE: Final = 0.5
 #: Pools rehearsed for each minute there is: about a third of it, on two cores.
 _POOLS_A_MINUTE: Final = 3_000
+#: Sessions stay whole, so that a period with room for LEAST predictions holds a few less.
+_POOLS_LEAST: Final = 3 * LEAST
 #: Batches that are tried, after a first one that warms up.
 _TRIED: Final = 8
 
@@ -32,7 +34,7 @@ def shortened(
     sessions = past.sessions
     if max_minutes is None:
         return past, plan, 0
-    within = replace(plan, pools=min(plan.pools, max(2 * LEAST, int(_POOLS_A_MINUTE * max_minutes))))
+    within = replace(plan, pools=min(plan.pools, max(_POOLS_LEAST, int(_POOLS_A_MINUTE * max_minutes))))
     targets = len(sessions.items) - len(sessions)
     # As often as the whole log would be: less of it, gone through more often, would take as long.
     base, refit = (replace(lessons, epochs=lessons.of(targets).epochs, steps=0) for lessons in (plan.base, plan.refit))

@@ -17,6 +17,8 @@ HALF_LIFE_MS: Final = 24 * 3_600_000
 #: Added to every count, so that what nobody touched has a logarithm too: a share of the average item's, since a
 #: number of clicks would tell how many clicks there are.
 _UNSEEN: Final = 0.03
+#: The logarithm that nobody's item has.
+UNTOUCHED: Final = float(np.log(_UNSEEN / (1 + _UNSEEN)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.ranking.compiled import compiled
-from serving.ranking.counts import Counts
+from serving.ranking.counts import UNTOUCHED, Counts
 from serving.ranking.pool import Pool
 from serving.ranking.query import Query
 from serving.ranking.sessions import DEEDS
-from serving.ranking.sources import NEED_NO_CLICKS
+from serving.ranking.sources import CLICKLESS
 from serving.ranking.table import Table
 from serving.ranking.tally import latest
 
@@ -28,7 +28,6 @@ _CANDIDATE: Final = (
     *("ever", "lately", "rise"),
     *("same_category", "category_share", "same_brand", "priced", "price_step"),
 )
-_PAST: Final = frozenset({"ever", "lately", "rise"})
 #: Of the session alone: the same for all candidates, there for what they turn the others into.
 _SESSION: Final = ("length", "distinct", "hurry", "age")
 _ALONE: Final = len(_CANDIDATE) + len(_SESSION)
@@ -44,12 +43,11 @@ def names(sources: Sequence[str]) -> tuple[str, ...]:
     return (*each, *_CANDIDATE, *_SESSION)
 
 
-def past_columns(sources: Sequence[str]) -> NDArray[np.bool_]:
-    """(features,) What others' clicks on a candidate tell: an item that came today has nothing there."""
-    told = np.array([name in _PAST for name in names(sources)])
-    for source, _ in enumerate(sources):
-        told[source * len(_PER_SOURCE) :][: len(_PER_SOURCE)] = sources[source] not in NEED_NO_CLICKS
-    return told
+def untouched(sources: Sequence[str]) -> NDArray[np.float32]:
+    """(features,) What an item that nobody has clicked on has there; NaN where that hangs on other things."""
+    told = {f"{source}.{name}": 0.0 for source in sources if source not in CLICKLESS for name in _PER_SOURCE}
+    told |= {"ever": UNTOUCHED, "lately": UNTOUCHED, "rise": 0.0}
+    return np.array([told.get(name, np.nan) for name in names(sources)], dtype=np.float32)
 
 
 def features(pool: Pool, query: Query, counts: Counts, table: Table) -> NDArray[np.float32]:

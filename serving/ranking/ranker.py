@@ -51,7 +51,7 @@ RECIPROCAL: Final = "reciprocal_rank"
 _SEEN, _TOGETHER, _LIKE, _POPULAR_IN, _POPULAR = range(5)
 _KIND: Final = 1 << 32
 
-#: Reasons that are kept in words: 4 MB.
+#: Reasons that are kept in words.
 _REMEMBERED: Final = 1 << 13
 
 _CODES: Final = {deed: code for code, deed in enumerate(DEEDS)}

@@ -31,7 +31,7 @@ _NOBODY: Final = np.zeros(0, dtype=np.int32)
 #: Stands for every item that the catalogue does not have: nothing is known of it.
 _UNKNOWN: Final = Item(item_id="?")
 _HASH_BYTES: Final = 8
-#: Items whose names are kept at hand, in both directions: 4 MB.
+#: Items whose names are kept at hand, in either direction.
 _REMEMBERED: Final = 1 << 14
 #: Ids looked up while reading, to see that their hashes are ours.
 _PROBES: Final = 64
@@ -57,9 +57,10 @@ class Table:
         self._paths: Final[NDArray[np.int64]] = arrays["path_starts"]  # (categories + 1,) into the steps
         self._brand_names: Final = Texts(arrays["brand_names"], arrays["brand_name_starts"])
         self._hashes: Final[NDArray[np.uint64]] = arrays["hashes"]  # (items,) ascending
-        #: What is asked for often, since a session's items come again with each of its clicks.
-        owners = arrays["hash_owners"].data  # (items,) whose hash each is
-        self._known: Final = lru_cache(_REMEMBERED)(partial(_owner, self._hashes.data, owners, self.ids))
+        # A session's items come again with each of its clicks.
+        self._known: Final = lru_cache(_REMEMBERED)(
+            partial(_owner, self._hashes.data, arrays["hash_owners"].data, self.ids)
+        )
         self._name: Final = lru_cache(_REMEMBERED)(self.ids.text)
 
     @classmethod

@@ -162,7 +162,7 @@ def nth(keys: NDArray[np.int64], place: int) -> np.int64:
 
 
 @compiled
-def key(bits: int, item: int) -> np.int64:
+def _ordinal(bits: int, item: int) -> np.int64:
     """Sorts as a score from high to low, told by its bits, and equal scores as their items.
 
     Floats above 0 sort as their bits do, so score and item fit one whole number: no order of pairs has to be kept.
@@ -172,14 +172,14 @@ def key(bits: int, item: int) -> np.int64:
 
 @compiled
 def leading(ids: NDArray[np.int32], sums: NDArray[np.float64], limit: int) -> NDArray[np.int64]:
-    """Where the `best` of them stand, in the order they stand in."""
+    """Where the `best` of them, each there once, stand, in the order they stand in; `limit` is 1 at least."""
     bits = sums.astype(np.float32).view(np.int32)
     keys = np.empty(len(ids), np.int64)
     rows = np.empty(len(ids), np.int64)
     count = 0
     for at in range(len(ids)):
         if bits[at] > 0:
-            keys[count], rows[count] = key(bits[at], ids[at]), at
+            keys[count], rows[count] = _ordinal(bits[at], ids[at]), at
             count += 1
     if count <= limit:
         return rows[:count]
@@ -207,7 +207,7 @@ def best(
     count = 0
     for at in range(len(ids)):
         if bits[at] > 0:
-            keys[count] = key(bits[at], ids[at])
+            keys[count] = _ordinal(bits[at], ids[at])
             count += 1
     keys = keys[:count]
     count = min(count, limit)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nextclick.cli import parser
 from nextclick.verbs.declare import log_of
-from serving.ranking.features import features, past_columns
+from serving.ranking.features import features, untouched
 from serving.ranking.past import Past
 from serving.ranking.ranker import Ranker
 from serving.ranking.sources import ALL
@@ -58,7 +58,9 @@ class Line:
 @pytest.mark.quality
 @pytest.mark.timeout(3 * 3600)
 @pytest.mark.parametrize("shop", SHOPS[:2], ids=lambda shop: shop.name)
-def test_every_part_is_worth_something(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_transformer_and_correction_are_worth_their_time_and_what_each_source_is_worth_is_shown(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
     # given
     data = folder()
     if data is None:
@@ -98,7 +100,7 @@ def _lines(learner: Learner, learnt: Past, asked: Predictions) -> list[Line]:
         period = Predictions.of(split.period)
         seen = scenes(before, split, period, plan.refreshes)
         found = examples(seen, stranger.logits, regimes(split.period) * len(period), _THREADS, lambda done, of: None)
-        correction, _ = listwise.fit(found, past_columns(tuple(before.sources)), 0)
+        correction, _ = listwise.fit(found, untouched(tuple(before.sources)), 0)
         return _judged(part, after, asked, correction)
 
     lines = [judged("nothing", base, refitted), _judged("correction", refitted, asked, None)]

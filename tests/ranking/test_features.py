@@ -11,7 +11,7 @@ import pytest
 from schemas.click import EventType
 from schemas.item import Item
 from serving.ranking.counts import Counts
-from serving.ranking.features import features, names, past_columns
+from serving.ranking.features import features, names, untouched
 from serving.ranking.pool import Pool, gather
 from serving.ranking.query import Query
 from serving.ranking.sessions import DEEDS, Sessions
@@ -179,11 +179,23 @@ def test_a_clock_that_goes_back_is_no_hurry() -> None:
     assert a["hurry"] == 0
 
 
-def test_the_past_of_an_item_is_what_others_clicks_say_of_it() -> None:
-    # when
-    sources = ("session_items", "covisitation", "transformer", "attributes", "popular")
-    told = {name for name, past in zip(names(sources), past_columns(sources), strict=True) if past}
+def test_an_item_that_nobody_touched_has_the_features_that_training_gives_it() -> None:
+    # given: a shop of two sources, of which the first knows what was clicked on, and an item that came today
+    shop = ("covisitation", "transformer")
+    query, counts = asked((A, "view"), (B, "view")), Counts.fit(PAST)
+    nobody = Pool(
+        np.array([D], dtype=np.int32),
+        np.array([[0, 3]], dtype=np.float32),
+        np.array([[0, 0.5]], dtype=np.float32),
+        np.full((1, 2), -1, dtype=np.int32),
+    )
 
-    # then: what it is like, and whether the session has it, is no past
-    said = {f"{source}.{column}" for source in ("covisitation", "popular") for column in SAID}
-    assert told == {*said, "ever", "lately", "rise"}
+    # when
+    [found] = features(nobody, query, counts, TABLE)
+    given = untouched(shop)
+
+    # then
+    past = np.isfinite(given)
+    assert found[past] == pytest.approx(given[past])
+    said = {f"covisitation.{column}" for column in SAID}
+    assert {name for name, told in zip(names(shop), past, strict=True) if told} == {*said, "ever", "lately", "rise"}

@@ -32,7 +32,7 @@ def small(one_thread: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from training.transformer import Shape
 
     shape = partial(Shape, width=16, heads=2, blocks=1)
-    lessons = Lessons(epochs=1, batch=256, sample=64)
+    lessons = Lessons(epochs=1, batch=256, sample=64, steps=800)
     monkeypatch.setattr(learning, "Shape", shape)
     monkeypatch.setattr(learning, "_width", lambda items: 16)
     monkeypatch.setattr(shortening, "Shape", shape)

@@ -35,6 +35,16 @@ def test_what_nobody_touched_has_a_direction_of_its_own() -> None:
     assert np.linalg.norm(found[ALONE]) > 0
 
 
+def test_what_is_touched_alone_begins_as_what_nobody_touched() -> None:
+    # given: sessions of two items each, and one that never has company
+    found = beginnings(Sessions.listed([*[[0, 1], [2, 3], [0, 2], [1, 3]] * 5, [4]], 6), 4, seed=0)
+
+    # then
+    lengths = np.linalg.norm(found, axis=1)
+    assert (lengths[:4] > 0.9).all()
+    assert (lengths[4:] < 0.1).all()
+
+
 @pytest.mark.parametrize(("items", "width"), [(1, 16), (3, 64)])
 def test_a_catalogue_may_have_fewer_items_than_a_vector_has_places(items: int, width: int) -> None:
     found = beginnings(Sessions.listed([[0, items - 1]], items), width, seed=0)

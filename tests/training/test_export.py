@@ -45,7 +45,7 @@ class Made:
 
     @property
     def vectors(self) -> NDArray[np.float16]:
-        return export.item_vectors(self.transformer, WORDS)
+        return export.item_vectors(self.transformer, WORDS, np.ones(ITEMS, dtype=np.bool_))
 
     @property
     def scorer(self) -> Scorer:

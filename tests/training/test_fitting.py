@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 CHAIN = worlds.chain()
 SHORT = worlds.chain(items=12)
-QUICK = Lessons(epochs=1, batch=256, sample=32)
+QUICK = Lessons(epochs=1, batch=256, sample=32, steps=800)
 
 
 def fit(world: World, lessons: Lessons = QUICK, seed: int = 1, words: Words | None = None, drop: bool = True) -> Fit:
@@ -147,7 +147,7 @@ def test_what_is_kept_does_not_change_as_learning_goes_on(tmp_path: Path) -> Non
 
 def test_it_learns_what_comes_next_on_the_shelf() -> None:
     # given
-    learner = fit(CHAIN, Lessons(epochs=5, batch=256, sample=128))
+    learner = fit(CHAIN, Lessons(epochs=5, batch=256, sample=128, steps=800))
 
     # when
     run(learner)
@@ -177,7 +177,7 @@ def test_an_item_that_nobody_touched_is_known_by_what_the_catalogue_says_of_it()
     words = Words(np.arange(22, dtype=np.int32) % 2, np.arange(23, dtype=np.int64), 2)
 
     # when
-    learner = fit(shop, Lessons(epochs=5, batch=256, sample=128), words=words)
+    learner = fit(shop, Lessons(epochs=5, batch=256, sample=128, steps=800), words=words)
     run(learner)
 
     # then
@@ -210,7 +210,7 @@ def test_targets_that_weigh_nothing_teach_nothing() -> None:
     ("targets", "batch", "epochs"), [(1, 256, 10), (3_200, 256, 10), (100_000, 1_000, 8), (10_000_000, 2_048, 2)]
 )
 def test_a_small_log_is_gone_through_more_often_in_smaller_steps(targets: int, batch: int, epochs: int) -> None:
-    lessons = Lessons(epochs=2).of(targets)
+    lessons = Lessons(epochs=2, steps=800).of(targets)
     assert (lessons.batch, lessons.epochs) == (batch, epochs)
 
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 F, N = 6, 20
 TELLS = 2
-NONE = np.zeros(F, dtype=np.bool_)
+NONE = np.full(F, np.nan, dtype=np.float32)
 
 
 def told(count: int, seed: int = 0) -> Examples:
@@ -143,8 +143,8 @@ def test_an_item_without_history_is_scored_fairly(monkeypatch: pytest.MonkeyPatc
         return replace(made, bare=(made.logits + 3 * right).astype(np.float16))
 
     past, new = NONE.copy(), shop(9)
-    past[TELLS] = True
-    new.features[np.arange(900), new.targets, TELLS] = 0
+    past[TELLS] = -2
+    new.features[np.arange(900), new.targets, TELLS] = -2
     new.logits[np.arange(900), new.targets] = new.bare[np.arange(900), new.targets]
 
     def found(share: float) -> float:
@@ -159,7 +159,7 @@ def test_an_item_without_history_is_scored_fairly(monkeypatch: pytest.MonkeyPatc
 def test_where_no_words_are_left_nothing_is_forgotten() -> None:
     # given: logits that would be ruined
     examples = told(200)
-    everything = np.ones(F, dtype=np.bool_)
+    everything = np.zeros(F, dtype=np.float32)
 
     # then
     (one, losses), (two, again) = (listwise.fit(examples, columns, seed=1, epochs=2) for columns in (NONE, everything))
