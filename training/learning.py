@@ -37,7 +37,7 @@ from training.fitting import Fit, Lessons, settled
 from training.judging import without_transformer
 from training.plan import Plan
 from training.predictions import Predictions, deed_of
-from training.rehearsal import LEAST, Split, examples, regimes, scenes
+from training.rehearsal import LEAST, Split, examples, scenes
 from training.transformer import Shape, Transformer
 from training.windows import Windows
 
@@ -93,7 +93,7 @@ class Learner:
         self._options = _options(past.sessions)
 
     def learn(self) -> Learned:
-        split = Split.of(self._past.sessions, self._plan.pools // regimes(self._past.sessions))
+        split = Split.of(self._past.sessions, self._plan.rehearsed)
         if split.predictions < LEAST or not _steps(split.base):
             return self._learn_at_once(split)
         return self._learn_in_turn(split)
@@ -129,7 +129,7 @@ class Learner:
     ) -> tuple[Correction, tuple[float, ...]]:
         asked = Predictions.of(split.period)
         seen = scenes(ranker, split, asked, self._plan.refreshes)
-        found = examples(seen, stranger.logits, regimes(split.period) * len(asked), self._threads, told)
+        found = examples(seen, stranger.logits, 2 * len(asked), self._threads, told)
         correction, losses = listwise.fit(found, untouched(tuple(ranker.sources)), self._seed, self._plan.tutors)
         del found
         memory.give_back()

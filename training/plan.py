@@ -15,15 +15,14 @@ class Plan:
     #: Of the transformer: on what lies before the fusion period, then once more on everything.
     base: Lessons
     refit: Lessons
-    #: Pools that the correction is learned from, at most: where there is a clock, two of each prediction. And how many
-    #: learn before the one that is kept.
-    pools: int
+    #: Predictions that the correction is learned from, and how many learn before the one that is kept.
+    rehearsed: int
     tutors: int
     #: How often the counts are made again within the fusion period.
     refreshes: int
 
 
 PLANS: Final[dict[Preset, Plan]] = {
-    "full": Plan(Lessons(epochs=5, steps=450), Lessons(epochs=2, steps=250), pools=80_000, tutors=3, refreshes=4),
-    "fast": Plan(Lessons(epochs=2, steps=450), Lessons(epochs=1, steps=250), pools=24_000, tutors=0, refreshes=1),
+    "full": Plan(Lessons(epochs=5, steps=450), Lessons(epochs=2, steps=250), rehearsed=40_000, tutors=3, refreshes=4),
+    "fast": Plan(Lessons(epochs=2, steps=450), Lessons(epochs=1, steps=250), rehearsed=12_000, tutors=0, refreshes=1),
 }

@@ -79,11 +79,6 @@ class Scene:
     asked: Predictions
 
 
-def regimes(sessions: Sessions) -> int:
-    """How often each prediction is seen: without a clock nothing is ever counted again."""
-    return 2 if sessions.clocked else 1
-
-
 def scenes(ranker: Ranker, split: Split, asked: Predictions, refreshes: int) -> Iterator[Scene]:
     """Once the whole period under the counts of its start, once in parts, the counts made again before each."""
     yield Scene(ranker, asked)
@@ -100,7 +95,7 @@ def scenes(ranker: Ranker, split: Split, asked: Predictions, refreshes: int) -> 
 
 
 def examples(scenes: Iterable[Scene], bare: Bare, most: int, threads: int, told: Told) -> Examples:
-    """Every prefix whose next item is in its pool; `most` is as many as there can be."""
+    """Every prefix whose next item is in its pool; `most` is at least as many as there can be."""
     found, filled = None, 0
     with ThreadPoolExecutor(threads) as pool:
         for scene in scenes:

@@ -19,10 +19,10 @@ from training.windows import Windows
 
 #: What the epochs may take of the time; reading, counting, rehearsing and exporting take the rest.
 _SHARE: Final = 0.5
-#: Pools rehearsed for each minute there is: about a third of it, on two cores.
-_POOLS_A_MINUTE: Final = 3_000
+#: Predictions rehearsed for each minute there is: about a third of it, on two cores.
+_REHEARSED_A_MINUTE: Final = 1_500
 #: Sessions stay whole, so that a period with room for LEAST predictions holds a few less.
-_POOLS_LEAST: Final = 3 * LEAST
+_REHEARSED_LEAST: Final = LEAST * 3 // 2
 #: Batches that are tried, after a first one that warms up.
 _TRIED: Final = 8
 
@@ -34,7 +34,7 @@ def shortened(
     sessions = past.sessions
     if max_minutes is None:
         return past, plan, 0
-    within = replace(plan, pools=min(plan.pools, max(_POOLS_LEAST, int(_POOLS_A_MINUTE * max_minutes))))
+    within = replace(plan, rehearsed=min(plan.rehearsed, max(_REHEARSED_LEAST, int(_REHEARSED_A_MINUTE * max_minutes))))
     targets = len(sessions.items) - len(sessions)
     # As often as the whole log would be: less of it, gone through more often, would take as long.
     base, refit = (replace(lessons, epochs=lessons.of(targets).epochs, steps=0) for lessons in (plan.base, plan.refit))

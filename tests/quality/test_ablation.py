@@ -26,7 +26,7 @@ from training.judging import without_transformer
 from training.learning import Learner, Told
 from training.plan import PLANS
 from training.predictions import Predictions, told_by
-from training.rehearsal import Split, examples, regimes, scenes
+from training.rehearsal import Split, examples, scenes
 
 _THREADS = 2
 _ASKED = 15_000
@@ -90,7 +90,7 @@ def test_transformer_and_correction_are_worth_their_time_and_what_each_source_is
 
 def _lines(learner: Learner, learnt: Past, asked: Predictions) -> list[Line]:
     plan = PLANS["fast"]
-    split = Split.of(learnt.sessions, plan.pools // regimes(learnt.sessions))
+    split = Split.of(learnt.sessions, plan.rehearsed)
     first, _ = learner._fit("base", split.base, plan.base, None)
     second, _ = learner._fit("refit", learnt.sessions, plan.refit, first)
     base, refitted = learner._ranker(split.base, first), learner._ranker(learnt.sessions, second)
@@ -99,7 +99,7 @@ def _lines(learner: Learner, learnt: Past, asked: Predictions) -> list[Line]:
     def judged(part: str, before: Ranker, after: Ranker) -> Line:
         period = Predictions.of(split.period)
         seen = scenes(before, split, period, plan.refreshes)
-        found = examples(seen, stranger.logits, regimes(split.period) * len(period), _THREADS, lambda done, of: None)
+        found = examples(seen, stranger.logits, 2 * len(period), _THREADS, lambda done, of: None)
         correction, _ = listwise.fit(found, untouched(tuple(before.sources)), 0)
         return _judged(part, after, asked, correction)
 

@@ -36,7 +36,7 @@ def small(one_thread: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learning, "Shape", shape)
     monkeypatch.setattr(learning, "_width", lambda items: 16)
     monkeypatch.setattr(shortening, "Shape", shape)
-    monkeypatch.setitem(plan.PLANS, "full", plan.Plan(lessons, lessons, pools=1_200, tutors=1, refreshes=2))
+    monkeypatch.setitem(plan.PLANS, "full", plan.Plan(lessons, lessons, rehearsed=600, tutors=1, refreshes=2))
 
 
 @pytest.fixture(scope="session")

@@ -15,14 +15,18 @@ from tests import worlds
 from training import shortening
 from training.fitting import Lessons
 from training.plan import Plan
-from training.rehearsal import LEAST, Split, regimes
+from training.rehearsal import LEAST, Split
 from training.shortening import shortened
 from training.transformer import Shape
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 PLAN = Plan(
-    Lessons(epochs=1, batch=256, sample=16, steps=800), Lessons(epochs=1, steps=800), pools=200, tutors=0, refreshes=1
+    Lessons(epochs=1, batch=256, sample=16, steps=800),
+    Lessons(epochs=1, steps=800),
+    rehearsed=100,
+    tutors=0,
+    refreshes=1,
 )
 
 
@@ -75,10 +79,10 @@ def test_however_little_time_there_is_the_last_session_stays() -> None:
 
 
 def test_with_less_time_less_is_rehearsed_and_always_enough_to_learn_an_order() -> None:
-    thorough = replace(PLAN, pools=80_000)
+    thorough = replace(PLAN, rehearsed=40_000)
     plans = [shortened(past(), thorough, minutes, "cpu", ticking(1.0))[1] for minutes in (0.1, 10, 1000)]
-    assert [plan.pools for plan in plans] == [3 * LEAST, 30_000, 80_000]
+    assert [plan.rehearsed for plan in plans] == [LEAST * 3 // 2, 15_000, 40_000]
 
-    # What is left of the least, when no session is cut and each is seen twice, is enough.
+    # Of the least, what is left when no session is cut is enough.
     visits = Sessions.listed([[0] * 30] * 3 * LEAST, 1)
-    assert Split.of(visits, plans[0].pools // regimes(visits)).predictions >= LEAST
+    assert Split.of(visits, plans[0].rehearsed).predictions >= LEAST
