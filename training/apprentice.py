@@ -1,4 +1,4 @@
-"""The transformer as the rehearsal needs it: straight out of torch, with logits and no correction yet."""
+"""The transformer as the rehearsal needs it: straight out of torch, its logits corrected once that is learned."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from numpy.typing import NDArray
 
 from serving.ranking.query import Query
 from serving.ranking.ranker import Considered
-from serving.ranking.scorer import LENGTHS, Scores, bucket, encoder_inputs
+from serving.ranking.scorer import LENGTHS, Scores, bucket, encoder_inputs, padded
 from serving.ranking.words import Words
 from training import export
+from training.correction import Correction
 from training.transformer import Transformer
 
 
 class Apprentice:
-    def __init__(self, transformer: Transformer, vectors: NDArray[np.float16]) -> None:
+    def __init__(
+        self, transformer: Transformer, vectors: NDArray[np.float16], correction: Correction | None = None
+    ) -> None:
         self.vectors: Final = vectors
+        self._correction = correction
         self.width: Final = transformer.shape.width
         self._encoder = transformer.encoder.eval()
         self._temperature = float(transformer.temperature.detach())
@@ -41,7 +45,11 @@ class Apprentice:
         logits = np.zeros((len(ids), max(map(len, ids), default=0)), dtype=np.float32)
         for at, each in enumerate(ids):
             logits[at, : len(each)] = self._temperature * (self.vectors[each].astype(np.float32) @ sessions[at])
-        return Scores(logits, logits)
+        if self._correction is None or not ids:
+            return Scores(logits, logits)
+        with torch.no_grad():
+            told = (torch.from_numpy(each) for each in (logits, *padded(features)))
+            return Scores(self._correction(*told).numpy(), logits)
 
 
 class Stranger:

@@ -103,7 +103,7 @@ class Learner:
         transformer, losses = self._fit("refit", sessions, self._plan.refit, None)
         untaught = self._ranker(sessions, transformer)
         corrections = [listwise.untaught(ranker) for ranker in (untaught, without_transformer(untaught, None))]
-        network = self._network(sessions, transformer, *corrections)
+        network = self._network(transformer, self._vectors(sessions, transformer), *corrections)
         ranker = self._finished(untaught, network)
         return Learned(ranker, network, None, None, split, Curves(refit=losses))
 
@@ -117,12 +117,11 @@ class Learner:
         transformer, losses = self._fit("refit", self._past.sessions, self._plan.refit, first)
         self._around.stage("export")
         self._options = structs.replace(self._options, order=LEARNED)
-        network = self._network(self._past.sessions, transformer, correction, blind)
+        network = self._network(transformer, self._vectors(self._past.sessions, transformer), correction, blind)
         ranker = self._finished(self._ranker(self._past.sessions, transformer), network)
-        taught = self._network(split.base, first, correction, blind)
         curves = Curves(base_losses, losses, correction_losses, blind_losses)
-        rehearsed = self._finished(base, taught)
-        return Learned(ranker, network, rehearsed, Blind(taught.blind), split, curves)
+        taught = Apprentice(first, self._vectors(split.base, first), correction)
+        return Learned(ranker, network, self._ordered(base, taught), Blind(network.blind), split, curves)
 
     def _correct(
         self, ranker: Ranker, stranger: Stranger, split: Split, told: Told
@@ -172,10 +171,9 @@ class Learner:
         return export.item_vectors(transformer, self._words, touched)
 
     def _network(
-        self, sessions: Sessions, transformer: Transformer, correction: Correction, blind: Correction
+        self, transformer: Transformer, items: NDArray[np.float16], correction: Correction, blind: Correction
     ) -> Network:
         encode, score = export.encode_graph(transformer), export.score_graph(transformer, correction)
-        items = self._vectors(sessions, transformer)
         return Network(
             encode=encode,
             score=score,
@@ -186,9 +184,12 @@ class Learner:
         )
 
     def _finished(self, ranker: Ranker, network: Network) -> Ranker:
-        """The same over what was exported, and in the order that was learned."""
-        scorer = Scorer(network.encode, network.score, network.items)
-        return Ranker(ranker.table, ranker.sources, ranker.counts, scorer, self._options, "", "")
+        """The same over what was exported."""
+        return self._ordered(ranker, Scorer(network.encode, network.score, network.items))
+
+    def _ordered(self, ranker: Ranker, model: Model) -> Ranker:
+        """The same in the order that was learned."""
+        return Ranker(ranker.table, ranker.sources, ranker.counts, model, self._options, "", "")
 
 
 def _options(sessions: Sessions) -> Options:
