@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -35,6 +36,9 @@ _LEAKED = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Run with `nohup` or in the background of a script, all that is started here would ignore what tests end it by.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("filterwarnings", _LEAKED)
     config.addinivalue_line("markers", "needs(ability, ...): what the Kafka under this test must be able to do")
 
