@@ -24,5 +24,5 @@ class Plan:
 
 PLANS: Final[dict[Preset, Plan]] = {
     "full": Plan(Lessons(epochs=5, steps=450), Lessons(epochs=2, steps=250), rehearsed=40_000, tutors=3, refreshes=4),
-    "fast": Plan(Lessons(epochs=2, steps=390), Lessons(epochs=1, steps=250), rehearsed=12_000, tutors=0, refreshes=1),
+    "fast": Plan(Lessons(epochs=2, steps=390), Lessons(epochs=1, steps=250), rehearsed=15_000, tutors=0, refreshes=1),
 }
