@@ -8,6 +8,7 @@ import msgspec
 
 from schemas.bundle import Manifest
 from schemas.click import Click
+from schemas.errors import InvariantError
 from schemas.item import Item
 from schemas.recommendation import Recommendation
 from schemas.wire import EpochMs
@@ -33,7 +34,7 @@ def _file(kind: type) -> bytes:
 
 def _special(kind: type) -> dict[str, Any]:
     if kind is not EpochMs:
-        raise NotImplementedError(f"no schema of {kind}")
+        raise InvariantError(f"no contract says what the schema of {kind} is")
     return {
         "description": "epoch milliseconds, or ISO-8601 with a zone",
         "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "format": "date-time", "maxLength": 40}],

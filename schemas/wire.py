@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import Meta
 
-from schemas.errors import DataError
+from schemas.errors import DataError, InvariantError
 
 #: What one event or item may weigh; a topic's own limit is larger because it limits a producer's batch.
 MAX_BYTES: Final = 64 * 1024
@@ -54,13 +54,13 @@ def read_time(value: object) -> EpochMs:
 def read_special(kind: type, value: Any) -> EpochMs:
     """msgspec's hook for the types it does not know."""
     if kind is not EpochMs:
-        raise NotImplementedError(f"no reading of {kind}")
+        raise InvariantError(f"no contract says how {kind} is read")
     return read_time(value)
 
 
 def _write_special(value: object) -> int:
     if not isinstance(value, EpochMs):
-        raise NotImplementedError(f"no writing of {type(value)}")
+        raise InvariantError(f"no contract says how {type(value)} is written")
     return int(value)
 
 

@@ -145,7 +145,8 @@ class Fit:
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self._rest, _CLIP)
         for optimizer in self._optimizers:
-            optimizer.step()  # type: ignore[no-untyped-call]
+            step: Callable[[], object] = optimizer.step
+            step()
         self._step += 1
 
     def _rate(self) -> float:

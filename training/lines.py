@@ -16,12 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, TYPE_CHECKING, Final, Protocol
 
 import cramjam
 import polars as pl
 
 from schemas.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 #: What an event or an item may weigh on its way through Kafka, and so in a file.
 LINE_MAX_BYTES: Final = 64 * 1024
@@ -152,9 +155,10 @@ class _Watched(io.RawIOBase):
     def fileno(self) -> int:
         return self._file.fileno()
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        room = memoryview(buffer)
+        data = self._file.read(len(room))
+        room[: len(data)] = data
         if self._hashed is not None:
             self._hashed.update(memoryview(data))
         return len(data)

@@ -23,8 +23,8 @@ from serving.ranking.sources.vmis_knn import VmisKnn
 #: Whose candidates are like an item of the session rather than seen together with it.
 ALIKE: Final = frozenset({Item2Vec.name, Transformer.name, Attributes.name})
 
-#: Who asks what an item is, not who clicked on it. The others do not know one that came today: on a shelf of any length
-#: it lies behind all that were clicked on.
+#: Who asks what an item is, not who clicked on it. The others do not know one that came today; on the shelves of
+#: `attributes`, which clicks put in order, it lies behind all that anybody clicked on.
 CLICKLESS: Final = frozenset({SessionItems.name, Transformer.name})
 
 #: Of a bundle; of sources that say the same of a candidate, the first gives the reason.
