@@ -27,10 +27,13 @@ _CANDIDATE: Final = (
     *("in_session", "nearness", "touches", "first", "last", "chosen"),
     *("ever", "lately", "rise"),
     *("same_category", "category_share", "same_brand", "priced", "price_step"),
+    *("followed", "led", "turn", "turn_back"),
 )
 #: Of the session alone: the same for all candidates, there for what they turn the others into.
-_SESSION: Final = ("length", "distinct", "hurry", "age")
+_SESSION: Final = ("length", "distinct", "hurry", "age", "returned", "returns")
 _ALONE: Final = len(_CANDIDATE) + len(_SESSION)
+#: Of so many last touches it is told how many were returns.
+_RETURNS: Final = 4
 #: From this place in DEEDS on, a touch is a choice.
 _CHOICE: Final = DEEDS.index("cart")
 #: What the logarithm of a score is cut at: anything smaller says nothing.
@@ -84,7 +87,7 @@ def _features(
     prices: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     sources = ranks.shape[1]
-    found = np.zeros((len(ids), 3 * sources + 18), np.float32)
+    found = np.zeros((len(ids), 3 * sources + _ALONE), np.float32)
     for source in range(sources):
         _of_source(found[:, 3 * source :], ranks[:, source], scores[:, source])
     own = found[:, 3 * sources :]
@@ -94,7 +97,9 @@ def _features(
         own[row, 7] = lately[ids[row]]
         own[row, 8] = lately[ids[row]] - ever[ids[row]]
     _of_catalogue(own, ids, items, categories, brands, prices)
-    _of_session(own, items, times, age)
+    returned = len(items) > 0 and _is_return(items, len(items) - 1)
+    _of_course(own, ids, items, returned)
+    _of_session(own, items, times, age, returned)
     return found
 
 
@@ -159,13 +164,67 @@ def _of_catalogue(
 
 
 @compiled
-def _of_session(found: NDArray[np.float32], items: NDArray[np.int32], times: NDArray[np.int64], age: float) -> None:
+def _of_course(found: NDArray[np.float32], ids: NDArray[np.int32], items: NDArray[np.int32], returned: bool) -> None:
+    """How the session goes to and fro: what it went on to from here before, and how many turns ago each item was."""
+    length = len(items)
+    turns = _turns(items)
+    for row in range(len(ids)):
+        newest = -1
+        for at in range(length):
+            if items[at] == ids[row]:
+                newest = at
+                nearness = 1 / (length - at)
+                if at > 0 and items[at - 1] == items[-1]:
+                    found[row, 14] += nearness
+                if at + 1 < length and items[at + 1] == items[-1]:
+                    found[row, 15] += nearness
+        if newest >= 0:
+            found[row, 16] = 1 / (1 + turns[newest])
+            found[row, 17] = returned / (1 + turns[newest])
+
+
+@compiled
+def _turns(items: NDArray[np.int32]) -> NDArray[np.int32]:
+    """After each touch, how many different items were touched since."""
+    turns = np.zeros(len(items), np.int32)
+    for at in range(len(items) - 2, -1, -1):
+        again = False
+        for later in range(at + 2, len(items)):
+            again |= items[later] == items[at + 1]
+        turns[at] = turns[at + 1] + (not again)
+    return turns
+
+
+@compiled
+def _returns(items: NDArray[np.int32]) -> int:
+    """How many of the last few touches were of an item touched before."""
+    returns = 0
+    for at in range(max(0, len(items) - _RETURNS), len(items)):
+        returns += _is_return(items, at)
+    return returns
+
+
+@compiled
+def _is_return(items: NDArray[np.int32], at: int) -> bool:
+    again = False
+    for earlier in range(at):
+        again |= items[earlier] == items[at]
+    return again
+
+
+@compiled
+def _of_session(
+    found: NDArray[np.float32], items: NDArray[np.int32], times: NDArray[np.int64], age: float, returned: bool
+) -> None:
     distinct = len(latest(items, len(items)))
     hurry = 0.0
     if len(items) > 1:
         hurry = np.log1p(max(0, times[-1] - times[-2]) / 1000)
+    returns = _returns(items)
     for row in range(len(found)):
-        found[row, 14] = np.log1p(len(items))
-        found[row, 15] = np.log1p(distinct)
-        found[row, 16] = hurry
-        found[row, 17] = np.log1p(age)
+        found[row, 18] = np.log1p(len(items))
+        found[row, 19] = np.log1p(distinct)
+        found[row, 20] = hurry
+        found[row, 21] = np.log1p(age)
+        found[row, 22] = returned
+        found[row, 23] = returns

@@ -91,6 +91,40 @@ def test_how_the_session_touched_the_candidate() -> None:
     assert [each["chosen"] for each in (a, b, c, d)] == [0, 1, 0, 0]
 
 
+def test_where_the_session_went_from_here_before_and_where_it_came_from() -> None:
+    # when: what was just touched was touched twice before, once between D and B, once between B and C
+    query = asked(*((item, "view") for item in (D, A, B, A, C, A)))
+    a, b, c, d = told(pool(A, B, C, D), query)
+
+    # then: what lies further back says less
+    assert [each["followed"] for each in (a, b, c, d)] == pytest.approx([0, 1 / 4, 1 / 2, 0])
+    assert [each["led"] for each in (a, b, c, d)] == pytest.approx([0, 1 / 4, 1 / 2, 1 / 6])
+
+
+def test_how_many_turns_ago_the_candidate_was_touched() -> None:
+    # when: since B, two other items; since D, three
+    back = told(pool(A, B, C, D), asked(*((item, "view") for item in (D, B, A, C, A))))
+    [new, *_] = told(pool(A, B, C, D), asked((B, "view"), (A, "view")))
+
+    # then
+    assert [each["turn"] for each in back] == pytest.approx([1, 1 / 3, 1 / 2, 1 / 4])
+    assert [each["turn_back"] for each in back] == pytest.approx([each["turn"] for each in back])
+    assert (new["turn"], new["turn_back"]) == (1, 0), "nobody has come back to anything"
+
+
+def test_how_much_of_the_session_is_coming_back() -> None:
+    for session, returned, returns in (
+        ((), 0, 0),
+        ((A,), 0, 0),
+        ((A, B), 0, 0),
+        ((A, B, A), 1, 1),
+        ((A, A, B, A, B), 1, 3),
+        ((A, A, B, C, D, B), 1, 1),
+    ):
+        [found] = told(pool(A), asked(*((item, "view") for item in session)))
+        assert (found["returned"], found["returns"]) == (returned, returns), session
+
+
 def test_how_the_candidate_is_like_what_was_just_touched() -> None:
     # when
     a, b, c, d = told(pool(A, B, C, D), asked((C, "view"), (A, "view")))
