@@ -233,15 +233,13 @@ class Ranker:
 
     def _items(self, considered: Considered) -> tuple[Item, ...]:
         pool = considered.pool
-        best = np.lexsort((pool.ids, -considered.scores))[:STORED]
-        ids = pool.ids[best]
-        sources, about = _loudest(
-            best, pool.ids, pool.ranks, pool.because, self._weights, self._alike, self.table.categories
+        best, sources, about = _listed(
+            considered.scores, pool.ids, pool.ranks, pool.because, self._weights, self._alike, self.table.categories
         )
         return tuple(
             map(
                 Item,
-                self.table.named(ids.tolist()),
+                self.table.named(pool.ids[best].tolist()),
                 range(1, STORED + 1),
                 considered.scores[best].tolist(),
                 map(self._names.__getitem__, sources.tolist()),
@@ -265,16 +263,17 @@ def _reason(table: Table, relation: Relation, about: int) -> Reason:
 
 
 @compiled
-def _loudest(
-    rows: NDArray[np.int64],
+def _listed(
+    scores: NDArray[np.float64],
     ids: NDArray[np.int32],
     ranks: NDArray[np.float32],
     because: NDArray[np.int32],
     weights: NDArray[np.float64],
     alike: NDArray[np.bool_],
     categories: NDArray[np.int32],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Of each row the source that speaks loudest for it, and what it says: _KIND x the kind of reason + its subject."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The rows of the best, in order; the source that speaks loudest for each, and its _KIND x kind + subject."""
+    rows = _best(scores, ids)
     sources = np.zeros(len(rows), np.int64)
     about = np.empty(len(rows), np.int64)
     for at in range(len(rows)):
@@ -293,4 +292,23 @@ def _loudest(
             about[at] = _KIND * _POPULAR_IN + category
         else:
             about[at] = _KIND * _POPULAR
-    return sources, about
+    return rows, sources, about
+
+
+@compiled
+def _best(scores: NDArray[np.float64], ids: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The rows of the STORED highest scores, best first; equal ones by id."""
+    rows = np.empty(STORED, np.int64)
+    count = 0
+    for row in range(len(scores)):
+        to = count
+        while to > 0 and (
+            scores[row] > scores[rows[to - 1]] or (scores[row] == scores[rows[to - 1]] and ids[row] < ids[rows[to - 1]])
+        ):
+            to -= 1
+        if to < STORED:
+            count = min(count + 1, STORED)
+            for at in range(count - 1, to, -1):
+                rows[at] = rows[at - 1]
+            rows[to] = row
+    return rows[:count]
