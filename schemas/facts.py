@@ -74,6 +74,12 @@ def incarnation(fields: Mapping[bytes, bytes]) -> tuple[int, int]:
     return started, version
 
 
+def seen(fields: Mapping[bytes, bytes]) -> int:
+    """Record time of the last event that was taken, alone."""
+    _, last, *_ = _HEADER.unpack(fields[b"h"])
+    return int(last)
+
+
 def guards(fields: Mapping[bytes, bytes]) -> dict[str, int]:
     """Lane -> last applied offset."""
     return {name.removeprefix(_GUARD).decode(): int(value) for name, value in fields.items() if name.startswith(_GUARD)}

@@ -37,6 +37,7 @@ from stream.intake import Delivery
 from stream.loop import Loop
 from stream.metrics import Metrics
 from stream.outbox import Outbox
+from stream.pace import Pace
 from stream.patience import Patience
 from stream.ranking import Ranking
 from stream.succession import Succession
@@ -151,7 +152,9 @@ class _Parts:
         patience = Patience(settings.retry_budget_s, time.monotonic, asyncio.sleep)
         around = Surroundings(names.clickstream, names.recommendations, _now_ms, _new_id)
         self.outbox = Outbox(self.producer, _now_ms, metrics)
-        self.ranking = Ranking(self.store, ranker, self.outbox, patience, around, metrics, settings.rank_batch_max)
+        self.ranking = Ranking(
+            self.store, ranker, self.outbox, patience, Pace(time.monotonic), around, metrics, settings.rank_batch_max
+        )
         self.loop = Loop(
             queue, self.store, self.ranking, self.producer, patience, names, epoch, metrics,
             settings.batch_max,

@@ -43,6 +43,11 @@ class Metrics:
             registry=registry,
         )
         self.pending = Gauge("nextclick_pending_sessions", "Sessions that wait for a list.", registry=registry)
+        self.behind = Gauge(
+            "nextclick_ranking_behind",
+            "1 while ranking takes the latest first, since not everybody's turn would come within a second.",
+            registry=registry,
+        )
         self.bundle_swaps = Counter(
             "nextclick_bundle_swaps", "Bundles that took the place of another.", registry=registry
         )

@@ -25,6 +25,7 @@ from serving.state.sessions import Draft, Folded, Mark, SessionStore, Stored, Wo
 from stream.drafting import Surroundings, draft
 from stream.metrics import Metrics
 from stream.outbox import Outbox, Parcel
+from stream.pace import SILENT_MS, Pace
 from stream.patience import Patience
 from stream.pending import Pending
 
@@ -53,11 +54,13 @@ class Ranking:
         ranker: Ranks,
         outbox: Outbox,
         patience: Patience,
+        pace: Pace,
         around: Surroundings,
         metrics: Metrics,
         batch_max: int,
     ) -> None:
         self._store = store
+        self._pace = pace
         self._ranker = ranker
         self._outbox = outbox
         self._patience = patience
@@ -93,7 +96,8 @@ class Ranking:
         # heard whatever Redis says: it may have been stored, or deleted, by a call whose answer never came.
         untold = not work.records or any(record.click is None for record in work.records)
         if entry.needs_ranking or (untold and entry.version > 0):
-            self._pending.offer(entry)
+            if self._pending.offer(entry):
+                self._metrics.lists.labels("coalesced").inc()
             return None
         mark = self._pending.dismiss(entry.session_id, sending=untold)
         if untold:
@@ -153,14 +157,24 @@ class Ranking:
         return before
 
     async def run(self) -> None:
-        """Ranks what waits, oldest first, until cancelled."""
+        """Ranks what waits, until cancelled: the oldest first, or when that would take too long the latest."""
         while True:
             await self._wake.wait()
-            taken = self._pending.take(self._batch_max)
+            taken = await self._next()
             if not self._pending.is_ready:
                 self._wake.clear()
             if taken:
-                await self._rank(taken)
+                with self._pace.ranking(len(taken)):
+                    await self._rank(taken)
+
+    async def _next(self) -> Sequence[Folded]:
+        behind = self._pace.is_behind(self._pending.waiting)
+        self._metrics.behind.set(behind)
+        if behind:
+            silent = self._pending.shed(self._around.now() - SILENT_MS)
+            self._metrics.lists.labels("shed").inc(len(silent))
+            await self._settle(silent.values())
+        return self._pending.take(self._batch_max, latest=behind)
 
     async def _rank(self, taken: Sequence[Folded]) -> None:
         with self._metrics.rank_seconds.time():

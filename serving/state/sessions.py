@@ -37,6 +37,11 @@ class Folded:
         return facts.incarnation(self.facts)[1] if self.facts else 0
 
     @property
+    def seen(self) -> int:
+        """Record time of the last event that was taken."""
+        return facts.seen(self.facts) if self.facts else 0
+
+    @property
     def needs_ranking(self) -> bool:
         """The stored list does not know the newest event that changed the session."""
         if self.version == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
@@ -26,6 +27,7 @@ from stream.intake import Delivery
 from stream.loop import Loop
 from stream.metrics import Metrics
 from stream.outbox import Outbox
+from stream.pace import Pace
 from stream.patience import Patience
 from stream.ranking import Ranking
 
@@ -117,7 +119,7 @@ class Worker:
         ids = count(1)
         around = Surroundings(NAMES.clickstream, NAMES.recommendations, lambda: NOW, lambda: f"r{next(ids)}")
         self.outbox = Outbox(self.kafka, lambda: NOW, metrics)
-        self.ranking = Ranking(self.store, Popular(), self.outbox, patience, around, metrics, 32)
+        self.ranking = Ranking(self.store, Popular(), self.outbox, patience, Pace(time.monotonic), around, metrics, 32)
         self.loop = Loop(self.queue, self.store, self.ranking, self.kafka, patience, NAMES, EPOCH, metrics, 256)
         self._offset = count()
         self.ranking.assign([LANE])

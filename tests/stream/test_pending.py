@@ -15,8 +15,8 @@ from stream.pending import Pending
 LANE = "0badcafe.0"
 
 
-def folded(session_id: str, version: int) -> Folded:
-    return Folded(session_id, (Outcome.APPLIED,), facts.encode(Session(started=1, version=version)), None)
+def folded(session_id: str, version: int, seen: int = 0) -> Folded:
+    return Folded(session_id, (Outcome.APPLIED,), facts.encode(Session(started=1, seen=seen, version=version)), None)
 
 
 def test_a_session_is_marked_once_however_many_events_come() -> None:
@@ -49,6 +49,53 @@ def test_those_who_wait_longest_are_ranked_first() -> None:
 
     assert [entry.session_id for entry in taken] == ["a", "b"]
     assert facts.incarnation(taken[0].facts) == (1, 2), "several events of one session are ranked once"
+
+
+def test_who_clicked_last_is_ranked_first_where_not_everybody_can_be_in_time() -> None:
+    pending = Pending()
+    for name in ("a", "b", "c", "a"):
+        pending.expect(name, LANE, 1)
+        pending.offer(folded(name, 1))
+
+    assert [entry.session_id for entry in pending.take(2, latest=True)] == ["a", "c"]
+    assert [entry.session_id for entry in pending.take(2)] == ["b"]
+
+
+def test_a_state_that_another_takes_the_place_of_is_told() -> None:
+    pending = Pending()
+    pending.expect("s", LANE, 1)
+
+    assert [pending.offer(folded("s", version)) for version in (1, 2)] == [False, True]
+    pending.take(1)
+    assert pending.offer(folded("s", 3)) is False, "the state before it is being ranked"
+
+
+def test_who_has_been_silent_for_long_gives_way_and_is_owed_nothing() -> None:
+    pending = Pending()
+    marks = [pending.expect(name, LANE, 1) for name in ("gone", "there")]
+    pending.offer(folded("gone", 1, seen=99))
+    pending.offer(folded("there", 1, seen=100))
+
+    assert pending.shed(100) == {"gone": marks[0]}
+
+    assert [entry.session_id for entry in pending.take(9)] == ["there"]
+    pending.expect("gone", LANE, 2)
+    pending.offer(folded("gone", 2, seen=101))
+    assert [entry.session_id for entry in pending.take(9)] == ["gone"], "the next click brings the shopper back"
+
+
+def test_who_gives_way_keeps_the_mark_while_a_list_is_on_its_way() -> None:
+    pending = Pending()
+    mark = pending.expect("s", LANE, 1)
+    pending.offer(folded("s", 1))
+    pending.take(1)
+    pending.ranked("s", sending=True)
+    pending.expect("s", LANE, 1)
+    pending.offer(folded("s", 2))
+
+    assert pending.shed(1) == {"s": None}
+    assert mark is not None
+    assert pending.sent(mark) == mark
 
 
 def test_an_event_that_comes_while_its_session_is_ranked_keeps_it_pending() -> None:
@@ -93,6 +140,8 @@ class Shop(RuleBasedStateMachine):
         self.marked: dict[str, Mark] = {}
         self.version = dict.fromkeys("abc", 0)
         self.out = dict.fromkeys("abc", 0)
+        #: Up to which version nobody is owed a list, for the shopper has gone.
+        self.shed = dict.fromkeys("abc", 0)
         self.in_ranking: list[tuple[str, int]] = []
         self.sending: list[tuple[str, int, Mark | None]] = []
 
@@ -109,7 +158,7 @@ class Shop(RuleBasedStateMachine):
         self.mark(self.pending.expect(session, LANE, self.now))
         if changes:
             self.version[session] += 1
-            self.pending.offer(folded(session, self.version[session]))
+            self.pending.offer(folded(session, self.version[session], self.now))
         else:
             self.settle(self.pending.dismiss(session))
 
@@ -121,9 +170,16 @@ class Shop(RuleBasedStateMachine):
         self.sending.append((session, 0, self.pending.mark_of(session)))
 
     @precondition(lambda self: not self.in_ranking)  # one batch is ranked at a time
-    @rule(count=st.integers(1, 3))
-    def begin_ranking(self, count: int) -> None:
-        self.in_ranking += [(each.session_id, facts.incarnation(each.facts)[1]) for each in self.pending.take(count)]
+    @rule(count=st.integers(1, 3), latest=st.booleans())
+    def begin_ranking(self, count: int, latest: bool = False) -> None:
+        taken = self.pending.take(count, latest=latest)
+        self.in_ranking += [(each.session_id, facts.incarnation(each.facts)[1]) for each in taken]
+
+    @rule(ago=st.integers(0, 2))
+    def give_up_the_silent(self, ago: int) -> None:
+        for session, mark in self.pending.shed(self.now - ago).items():
+            self.shed[session] = self.version[session]
+            self.settle(mark)
 
     @precondition(lambda self: self.in_ranking)
     @rule(data=st.data(), refused=st.booleans())
@@ -159,7 +215,7 @@ class Shop(RuleBasedStateMachine):
         for session, theirs in sorted(self.marked.items()):
             self.now = max(self.now, theirs.since + 1)
             self.mark(self.pending.expect(session, LANE, self.now))
-            self.pending.offer(folded(session, self.version[session]))
+            self.pending.offer(folded(session, self.version[session], self.now))
 
     @rule(by=st.integers(0, 2))
     def time_passes(self, by: int) -> None:
@@ -168,7 +224,7 @@ class Shop(RuleBasedStateMachine):
     @invariant()
     def who_lacks_the_list_for_its_version_is_marked_for_whoever_comes_next(self) -> None:
         for session, version in self.version.items():
-            assert self.out[session] == version or session in self.marked
+            assert max(self.out[session], self.shed[session]) == version or session in self.marked
 
     def teardown(self) -> None:
         """Once nothing more happens, everybody has the list for their version and nobody is marked."""
@@ -184,7 +240,7 @@ class Shop(RuleBasedStateMachine):
                 self.out[session] = max(self.out[session], version)
                 if mark is not None:
                     self.settle(self.pending.sent(mark))
-        assert self.out == self.version
+        assert {session: max(self.out[session], self.shed[session]) for session in "abc"} == self.version
         assert self.marked == {}
         assert len(self.pending) == 0
 
