@@ -21,6 +21,7 @@ from nextclick import stops
 from nextclick.verbs import (
     bench,
     bundle,
+    dead,
     demo,
     doctor,
     evaluate,
@@ -41,7 +42,7 @@ _BUG_CODE: Final = 70
 #: What a shell reports of a program that SIGPIPE ended.
 _BROKEN_PIPE_CODE: Final = 141
 
-_VERBS: Final = (demo, sandbox, doctor, topics, stream, replay, validate, train, evaluate, bundle, session, bench)
+_VERBS: Final = (demo, sandbox, doctor, topics, stream, replay, validate, train, evaluate, bundle, session, dead, bench)
 
 
 class _Parser(argparse.ArgumentParser):

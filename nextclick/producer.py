@@ -29,8 +29,8 @@ _CONNECT_S: Final = 10.0
 _DRAIN_S: Final = _DELIVERY_S + 5.0
 _CLOSE_S: Final = 5.0
 
-#: Called with (partition, offset), on the producer's own thread.
-Delivered = Callable[[int, int], None]
+#: Called with (partition, offset, record time) once Kafka has confirmed it, within `send`, `look`, `drain` or `settle`.
+Delivered = Callable[[int, int, int], None]
 Header = tuple[str, bytes]
 
 
@@ -40,7 +40,7 @@ class ClickProducer:
     def __init__(self, settings: Settings, topic: str) -> None:
         self._servers = settings.kafka
         self._topic = topic
-        self._waiting: deque[FutureRecordMetadata] = deque()
+        self._waiting: deque[tuple[FutureRecordMetadata, Delivered | None]] = deque()
         self.sent = 0
         #: Confirmed events by partition.
         self.spread: Counter[int] = Counter()
@@ -72,15 +72,13 @@ class ClickProducer:
         with self._ours():
             future = self._producer.send(self._topic, value=value, key=key, headers=list(headers))
             self.sent += 1
-            if delivered is not None:
-                future.add_callback(lambda record: delivered(record.partition, record.offset))
-            self._waiting.append(future)
+            self._waiting.append((future, delivered))
         self.look()
 
     def look(self) -> None:
         """Counts what was confirmed meanwhile; waits when too much is under way; KafkaError when one failed."""
         with self._ours():
-            while self._waiting and (self._waiting[0].is_done or len(self._waiting) > IN_FLIGHT_MAX):
+            while self._waiting and (self._waiting[0][0].is_done or len(self._waiting) > IN_FLIGHT_MAX):
                 self._confirm(_DRAIN_S)
 
     def drain(self, timeout_s: float = _DRAIN_S) -> None:
@@ -98,8 +96,11 @@ class ClickProducer:
                 self._confirm(max(0.0, deadline - time.monotonic()))
 
     def _confirm(self, timeout_s: float) -> None:
-        record: Any = self._waiting.popleft().get(timeout=timeout_s)
+        future, delivered = self._waiting.popleft()
+        record: Any = future.get(timeout=timeout_s)
         self.spread[record.partition] += 1
+        if delivered is not None:
+            delivered(record.partition, record.offset, record.timestamp)
 
     @contextmanager
     def _ours(self) -> Iterator[None]:

@@ -25,7 +25,8 @@ def bar(what: str, of: str) -> Iterator[Advance]:
         yield lambda more, total: None
         return
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(of), TimeElapsedColumn())
-    with Progress(*columns, console=screen, transient=True) as drawn:
+    # What a verb prints meanwhile is its result, and goes where the person sent it rather than above the bar.
+    with Progress(*columns, console=screen, transient=True, redirect_stdout=False) as drawn:
         task, done, drawn_s = drawn.add_task(what, total=None), 0, 0.0
 
         def advance(more: int, total: int) -> None:

@@ -122,7 +122,7 @@ class Shop:
             self.board.clicked(click, due_s)
         producer.send(click.session_id.encode(), _now(click), delivered=partial(self._placed, click.session_id, due_s))
 
-    def _placed(self, session_id: str, due_s: float, partition: int, offset: int) -> None:
+    def _placed(self, session_id: str, due_s: float, partition: int, offset: int, record_time: int) -> None:
         with self._lock:
             self.answers.placed(session_id, offset, due_s)
 

@@ -27,8 +27,21 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def say_json(report: object) -> None:
-    json.dump(report, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    print(json_text(json.dumps(report, indent=2, ensure_ascii=False)))
+
+
+def json_text(text: str) -> str:
+    """JSON that means the same and obeys no terminal: what is not printable can only stand within its strings."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
+
+
+def plain(text: str) -> str:
+    """Text from outside, in which nothing moves a terminal's cursor or turns its letters around."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def say(text: str) -> None:

@@ -8,6 +8,7 @@ may touch all of it.
     {sid}:r                      hash    recommendation, ready to send
     {sid}:v                      hash    session vector, tagged (version, model)
     pending:{epoch.partition}    zset    sessions folded and still to be ranked
+    replayed:<source>            string  a dead letter that was sent back (topic, partition, offset)
     rec.<0..15>                  channel what changed, for endpoints
 """
 
@@ -38,6 +39,10 @@ def vector(session_id: str) -> str:
 
 def pending(lane: str) -> str:
     return f"pending:{{{lane}}}"
+
+
+def replayed(topic: str, partition: int, offset: int) -> str:
+    return f"replayed:{topic}:{partition}:{offset}"
 
 
 def channel(session_id: str) -> str:

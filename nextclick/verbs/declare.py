@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     # The class is generic to type checkers only.
     Verbs = argparse._SubParsersAction[Any]  # noqa: SLF001 - argparse has no public name for it
+    Flags = argparse.ArgumentParser | argparse._MutuallyExclusiveGroup  # noqa: SLF001 - nor for this
 else:
-    Verbs = argparse.Action
+    Verbs = Flags = argparse.Action
 
 #: Epoch seconds reach this in the year 5138; milliseconds passed it in 1973.
 _SECONDS_BELOW: Final = 10**11
@@ -43,8 +44,8 @@ def verb(verbs: Verbs, name: str, says: str, *, run: Run | None, example: str) -
     return made
 
 
-def json_flag(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text for people")
+def json_flag(flags: Flags) -> None:
+    flags.add_argument("--json", action="store_true", help="print one JSON object instead of text for people")
 
 
 def log_flags(parser: argparse.ArgumentParser) -> None:
@@ -133,10 +134,21 @@ def positive(text: str) -> int:
 
 
 def positive_real(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
+    number = _real(text)
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return number
+
+
+def real(text: str) -> float:
+    number = _real(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 up")
+    return number
+
+
+def _real(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

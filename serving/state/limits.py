@@ -16,3 +16,5 @@ AGE_TTL_MS: Final = AGE_MS + GRACE_MS
 MARKER_TTL_MS: Final = 24 * 3_600_000
 #: Longer than any session it could name.
 PENDING_TTL_MS: Final = AGE_TTL_MS
+#: As long as the dead-letter topic keeps a letter: until then it must not be sent back a second time unasked.
+REPLAYED_TTL_MS: Final = 7 * 24 * 3_600_000

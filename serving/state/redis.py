@@ -54,10 +54,15 @@ class RedisSessionStore:
         return [Mark(lane, session_id.decode(), int(score)) for session_id, score in entries]
 
     async def read(self, session_id: str) -> State:
-        key, marker, *_ = _slot(session_id)
-        replies = await self._pipeline.run([Call(("HGETALL", key)), Call(("HGETALL", marker))])
-        session, erased = (cast(dict[bytes, bytes], reply) for reply in replies)
-        return State(facts.decode(session) if session else None, facts.decode_erased(erased) if erased else None)
+        (state,) = await self.read_many([session_id])
+        return state
+
+    async def read_many(self, session_ids: Sequence[str]) -> list[State]:
+        """The state of each, in order, in one round trip."""
+        slots = [_slot(session_id) for session_id in session_ids]
+        replies = await self._pipeline.run([Call(("HGETALL", key)) for slot in slots for key in slot[:2]])
+        hashes = cast(list[dict[bytes, bytes]], replies)
+        return [_state(*pair) for pair in zip(hashes[::2], hashes[1::2], strict=True)]
 
     async def recommendation(self, session_id: str) -> StoredList | None:
         (reply,) = await self._pipeline.run([Call(("HGETALL", keys.recommendation(session_id)))])
@@ -69,6 +74,10 @@ class RedisSessionStore:
 
     async def close(self) -> None:
         await self._pipeline.close()
+
+
+def _state(session: Mapping[bytes, bytes], erased: Mapping[bytes, bytes]) -> State:
+    return State(facts.decode(session) if session else None, facts.decode_erased(erased) if erased else None)
 
 
 def _slot(session_id: str) -> list[str]:

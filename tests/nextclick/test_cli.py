@@ -36,6 +36,9 @@ VERBS = [
     ["bundle", "rollback"],
     ["session", "show"],
     ["session", "erase"],
+    ["dead", "list"],
+    ["dead", "show"],
+    ["dead", "replay"],
     ["bench", "rank"],
 ]
 
@@ -82,6 +85,17 @@ def test_help_loads_nothing_but_the_standard_library_and_the_grammar() -> None:
         ["train", "clicks.csv"],
         ["session", "show", "a/b"],
         ["session", "erase", "x" * 129],
+        ["dead", "list", "--json", "--lines"],
+        ["dead", "list", "--since", "yesterday"],
+        ["dead", "show"],
+        ["dead", "show", "3"],
+        ["dead", "show", "3:1", "--raw", "--json"],
+        ["dead", "replay", "3:x"],
+        ["dead", "replay", "3:1", "--reason", "key"],
+        ["dead", "replay", "3:1", "3:2", "--mended", "no-such-file.ndjson"],
+        ["dead", "replay", "--mended", "no-such-file.ndjson"],
+        ["dead", "replay", "--mended", "no-such-file.ndjson", "--since", "2026-01-01"],
+        ["dead", "replay", "--wait", "-1"],
         ["bench", "rank", "--items", "0"],
         ["topics"],
     ],
@@ -207,8 +221,11 @@ def test_a_bundle_says_what_it_is() -> None:
         ["replay", ROOT / "nextclick" / "sample" / "replay.csv.gz"],
         ["topics", "create"],
         ["session", "erase", "s-42"],
+        ["dead", "list"],
+        ["dead", "show", "3:17"],
+        ["dead", "replay"],
     ],
-    ids=lambda verb: str(verb[0]),
+    ids=lambda verb: " ".join(map(str, verb[:2])),
 )
 def test_absent_services_are_waited_for_and_then_end_it_with_69(verb: list[str | Path]) -> None:
     # given

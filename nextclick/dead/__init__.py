@@ -1,0 +1,1 @@
+"""The dead letters of one installation: looked at, mended, and sent back."""
