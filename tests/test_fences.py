@@ -89,7 +89,8 @@ def layer(module: str) -> str | None:
 
 def unfenced(found: Iterable[Edge]) -> list[str]:
     """Third-party imports outside their fence."""
-    ours = {*PACKAGES, "__future__"} | set(sys.stdlib_module_names)
+    # `_typeshed` is there for type checkers alone, and comes with them.
+    ours = {*PACKAGES, "__future__", "_typeshed"} | set(sys.stdlib_module_names)
     return [
         str(edge)
         for edge in found
