@@ -42,6 +42,9 @@ _BUG_CODE: Final = 70
 #: What a shell reports of a program that SIGPIPE ended.
 _BROKEN_PIPE_CODE: Final = 141
 
+#: What the extra `train` installs, and production does without.
+_OF_TRAINING: Final = frozenset({"onnx", "onnxscript", "sklearn", "torch"})
+
 _VERBS: Final = (demo, sandbox, doctor, topics, stream, replay, validate, train, evaluate, bundle, session, dead, bench)
 
 
@@ -88,10 +91,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _BROKEN_PIPE_CODE
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
+    except ModuleNotFoundError as error:
+        return _missing(error)
     except Exception:  # noqa: BLE001 - the outermost edge: whatever was not foreseen is ours to mend
-        traceback.print_exc()
-        print("nextclick: this is a defect of nextclick; please report it with the lines above", file=sys.stderr)
-        return _BUG_CODE
+        return _defect()
+
+
+def _missing(error: ModuleNotFoundError) -> int:
+    """A verb that trains, where nothing to train with is installed; anything else that is missing is our mistake."""
+    if (error.name or "").partition(".")[0] not in _OF_TRAINING:
+        return _defect()
+    advice = "in a clone of nextclick, `pip install '.[train]'` installs what it takes"
+    print(f"nextclick: {error.name} is not installed, and this verb needs it; {advice}", file=sys.stderr)
+    return SettingsError.exit_code
+
+
+def _defect() -> int:
+    traceback.print_exc()
+    print("nextclick: this is a defect of nextclick; please report it with the lines above", file=sys.stderr)
+    return _BUG_CODE
 
 
 def _run(argv: Sequence[str] | None) -> int:

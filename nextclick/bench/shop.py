@@ -118,7 +118,7 @@ def _network(items: int, chance: np.random.Generator) -> Network:
         from training import export
     except ImportError:
         raise UsageError(
-            "making a bundle up takes torch, which is not installed; name a BUNDLE, or install nextclick[train]"
+            "making a bundle up takes torch; name a BUNDLE, or install it: `pip install '.[train]'`"
         ) from None
     learner, correction = export.untaught(len(names([kind.name for kind in ALL])), seed=0)
     encode, score = export.encode_graph(learner), export.score_graph(learner, correction)

@@ -90,7 +90,7 @@ def test_without_torch_no_bundle_is_made_up(
     # then
     assert main(["bench", "rank", "--items", "50"]) == 64
     *_, last = capsys.readouterr().err.splitlines()
-    assert "name a BUNDLE, or install nextclick[train]" in last
+    assert "name a BUNDLE, or install it: `pip install '.[train]'`" in last
 
 
 @pytest.fixture(scope="module")

@@ -191,6 +191,21 @@ def test_a_defect_of_ours_ends_with_70_and_says_where(
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("missing", ["torch", "sklearn.decomposition"])
+def test_a_verb_that_trains_says_what_to_install_where_nothing_to_train_with_is(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lacking(*_: object) -> int:
+        raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
+
+    monkeypatch.setattr("nextclick.cli._run", lacking)
+
+    assert main(["train", "clicks.csv", "--out", "bundle"]) == 78
+    said = capsys.readouterr().err
+    assert "pip install '.[train]'" in said
+    assert len(said.splitlines()) == 1
+
+
 def test_a_reader_who_leaves_is_no_error() -> None:
     # given a pipe whose other end is closed
     process = started("bundle", "show", BUNDLE, "--json")
