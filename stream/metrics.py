@@ -46,7 +46,7 @@ class Metrics:
             registry=registry,
         )
         self.pending = Gauge("nextclick_pending_sessions", "Sessions that wait for a list.", registry=registry)
-        self.behind = Gauge(
+        self.latest_first = Gauge(
             "nextclick_ranking_behind",
             "1 while ranking takes the latest first, since not everybody's turn would come within a second.",
             registry=registry,

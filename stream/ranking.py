@@ -181,7 +181,7 @@ class Ranking:
 
     async def _next(self) -> Sequence[Folded]:
         behind = self._pace.is_behind(self._pending.waiting)
-        self._metrics.behind.set(behind)
+        self._metrics.latest_first.set(behind)
         if behind:
             silent = self._pending.shed(self._around.now() - SILENT_MS)
             self._metrics.lists.labels("shed").inc(len(silent))
