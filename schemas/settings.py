@@ -161,6 +161,13 @@ class Settings:
     session_timeout_ms: int = _number(
         10_000, 1_000, 60_000, "Milliseconds without a heartbeat after which Kafka gives a worker's partitions away."
     )
+    group_instance: str = _setting(
+        "",
+        "This worker's name in the group, another for each worker: if it is back under its name within the session "
+        "timeout, it finds its partitions again and nobody else's move. Empty: Kafka names it at each start.",
+        "up to 128 letters, digits, dots, dashes and underscores, or nothing",
+        _text(r"[A-Za-z0-9._-]{0,128}"),
+    )
     commit_interval_ms: int = _number(
         500, 50, 1_000, "Milliseconds between commits of acknowledged offsets; what a kill makes Kafka deliver again."
     )
@@ -178,9 +185,21 @@ class Settings:
         45, 1, 55, "Seconds that an unreachable Kafka or Redis is retried before the worker ends with 70."
     )
     start_wait_s: int = _number(60, 0, 600, "Seconds that a start waits for Kafka and Redis before it ends with 69.")
+    stall_limit_s: int = _number(
+        30,
+        5,
+        600,
+        "Seconds that records may wait on a partition while none of it is acknowledged; then the worker ends with 70.",
+    )
+    block_limit_s: int = _number(
+        30, 5, 600, "Seconds that the worker's event loop may be blocked; then the worker ends with 70."
+    )
+    ready_within_s: int = _number(
+        10, 1, 3_600, "Seconds that a starting worker may still lag behind when `/ready` first says 200."
+    )
     metrics_host: str = _setting(
         "127.0.0.1",
-        "The address that Prometheus metrics are served on.",
+        "The address that Prometheus metrics, `/ready` and `/live` are served on.",
         "an address of this host",
         _text(r"[A-Za-z0-9.:_-]{1,255}"),
     )
@@ -188,7 +207,8 @@ class Settings:
         0,
         0,
         65_535,
-        "The port that Prometheus metrics are served on; 0 serves none. Each worker on a host needs one of its own.",
+        "The port that Prometheus metrics, `/ready` and `/live` are served on; 0 serves none. Each worker on a host "
+        "needs one of its own.",
     )
     log_level: str = _choice("info", ("debug", "info", "warning", "error"), "The least that is logged.")
 

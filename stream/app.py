@@ -14,9 +14,10 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn, TypeAlias, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer
@@ -32,15 +33,21 @@ from serving.state import topics
 from serving.state.following import Following
 from serving.state.producer import Producer
 from serving.state.redis import RedisSessionStore
+from stream import probes
 from stream.drafting import Surroundings
+from stream.health import Health
 from stream.intake import Delivery
 from stream.loop import Loop
 from stream.metrics import Metrics
 from stream.outbox import Outbox
 from stream.pace import Pace
 from stream.patience import Patience
+from stream.progress import Heard, Progress
 from stream.ranking import Ranking
+from stream.soundings import Soundings
 from stream.succession import Succession
+from stream.vitals import Vitals
+from stream.watchdog import Limits, Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +59,8 @@ _STREAM_BUFFER: Final = 1_024
 _POLL_MAX_RECORDS: Final = 500
 _SEND_DEADLINE_S: Final = 5.0
 _ASK_S: Final = 10.0
+#: To connect, and as long again for the answer.
+_SOUND_S: Final = 2.5
 _EXIT_FAILED: Final = 70
 
 
@@ -59,12 +68,14 @@ def run(settings: Settings) -> int:
     """Works until SIGTERM or Ctrl-C (0), or until something fails that another process may do better (70)."""
     _log_to_stderr(settings.log_level)
     metrics = Metrics(CollectorRegistry())
+    health = Health(settings.ready_within_s, time.monotonic)
     if settings.metrics_port:
-        metrics.serve(settings.metrics_host, settings.metrics_port)
+        probes.serve(settings.metrics_host, settings.metrics_port, metrics.registry, health)
     epoch = topics.epoch(settings, Topics.named(settings.topic_prefix).clickstream, _ASK_S)
     log.info("topic epoch %s, settings %s", epoch, settings.shown())
-    worker = _Worker(_build(settings, epoch, metrics), quiet=True, override_logging=False, redirect_stdouts=False)
-    worker.spinner = None
+    app, parts = _build(settings, epoch, metrics, health)
+    worker = _Worker(app, quiet=True, override_logging=False, redirect_stdouts=False)
+    worker.spinner, worker.parts = None, parts
     try:
         worker.execute_from_commandline()
     except SystemExit as end:
@@ -78,16 +89,40 @@ def _log_to_stderr(level: str) -> None:
         logging.getLogger(library).setLevel(logging.WARNING)
 
 
+#: What a fetch brings, by partition.
+_Records: TypeAlias = Mapping[TP, list[Any]]
+
+
 class _Worker(faust.Worker):
     """Faust's own worker, whose event loop and signals its consumer depends on, with a bound on its end."""
+
+    parts: _Parts
+
+    async def on_first_start(self) -> None:
+        self.parts.watchdog.start(asyncio.get_running_loop())
+        await super().on_first_start()
+
+    def _on_sigusr1(self) -> None:
+        """In place of Faust's own, which prints the values of variables, and with them whole clicks."""
+        self.parts.watchdog.report()
 
     def _schedule_shutdown(self, signal: Any) -> None:
         if self._signal_stop_time:
             os._exit(0)  # asked twice: nothing is lost, what was not acknowledged is delivered again
-        timer = threading.Timer(SHUTDOWN_MAX_S, os._exit, [0])
+        self._end_soon(0)
+        super()._schedule_shutdown(signal)
+
+    def on_worker_shutdown(self) -> None:
+        """Also when Faust itself has failed; what it then waits for may never come."""
+        if not self._signal_stop_time:
+            self._end_soon(_EXIT_FAILED)
+        super().on_worker_shutdown()
+
+    def _end_soon(self, code: int) -> None:
+        self.parts.health.draining.set()
+        timer = threading.Timer(SHUTDOWN_MAX_S, os._exit, [code])
         timer.daemon = True
         timer.start()
-        super()._schedule_shutdown(signal)
 
 
 class _ConsumerThread(AIOKafkaConsumerThread):
@@ -98,27 +133,76 @@ class _ConsumerThread(AIOKafkaConsumerThread):
             consumer._fetch_max_wait_ms = transport.fetch_wait_ms  # noqa: SLF001 - read at its start; no other way in
         return consumer
 
+    async def _fetch_records(
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> _Records:
+        """Each partition in its turn. By itself the client hands over all that it holds of one before it begins
+        the next, and a long backlog on some would look like a standstill on the others.
+        """
+        records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        held = consumer._fetcher._records  # noqa: SLF001 - in the order in which it is handed over
+        for partition in records:
+            if partition in held:
+                held.move_to_end(partition)
+        return records
+
 
 class _Consumer(Consumer):
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> _Records:
+        found = await super()._getmany(active_partitions, timeout)
+        if isinstance(self.transport, _Transport):
+            for tp, records in found.items():
+                self.transport.progress.read(tp.partition, records[0].offset, records[-1].offset, records[0].timestamp)
+        return found
+
+    def heard(self) -> dict[int, Heard]:
+        client = self._thread._consumer  # noqa: SLF001 - asked directly, since the thread it lives in may hang
+        assignment = client and client._subscription.subscription and client._subscription.subscription.assignment  # noqa: SLF001
+        if not assignment:
+            return {}
+        states = {tp: assignment.state_value(tp) for tp in assignment.tps}
+        return {
+            tp.partition: Heard(state._position, state.highwater, state.timestamp, self._committed_offset.get(tp))  # noqa: SLF001
+            for tp, state in states.items()
+        }
+
 
 class _Transport(Transport):
     Consumer = _Consumer
     fetch_wait_ms: int
+    progress: Progress
+    consumer: _Consumer | None = None
+
+    def create_consumer(self, callback: Any, **options: Any) -> Any:
+        self.consumer = cast(_Consumer, super().create_consumer(callback, **options))
+        return self.consumer
+
+    def heard(self) -> dict[int, Heard]:
+        return self.consumer.heard() if self.consumer else {}
+
+    def loops(self) -> list[asyncio.AbstractEventLoop]:
+        """Ours, and that of the thread which the client lives in."""
+        return [self.loop, self.consumer._thread.thread_loop] if self.consumer else [self.loop]  # noqa: SLF001
 
 
-def _build(settings: Settings, epoch: str, metrics: Metrics) -> faust.App:
+def _build(settings: Settings, epoch: str, metrics: Metrics, health: Health) -> tuple[faust.App, _Parts]:
     names = Topics.named(settings.topic_prefix)
-    app = _configured(settings)
+    progress = Progress()
+    app, transport = _configured(settings, progress)
     queue: asyncio.Queue[Delivery] = asyncio.Queue(settings.queue_max)
-    parts = _Parts(settings, epoch, metrics, queue)
+    parts = _Parts(settings, epoch, metrics, queue, health, transport)
 
     @app.agent(app.topic(names.clickstream, key_serializer="raw", value_serializer="raw"), concurrency=1)
     async def clicks(stream: faust.StreamT[bytes]) -> None:
         async for event in cast(faust.Stream[bytes], stream).noack().events():
-            await queue.put(_delivery(event))
+            await queue.put(_delivery(event, progress))
 
     async def work() -> None:
         await parts.start(app)
@@ -128,20 +212,30 @@ def _build(settings: Settings, epoch: str, metrics: Metrics) -> faust.App:
     @app.on_partitions_assigned.connect(weak=False)
     async def assigned(app: faust.App, assigned: set[TP], **_: object) -> None:
         parts.ranking.assign(_lanes(assigned, names, epoch))
+        progress.assign([tp.partition for tp in assigned if tp.topic == names.clickstream], _now_ms())
         app.add_future(_or_exit(parts.ranking.adopt()))
         log.info("assigned: %s", sorted(tp.partition for tp in assigned if tp.topic == names.clickstream))
 
     @app.on_partitions_revoked.connect(weak=False)
     async def revoked(app: faust.App, revoked: set[TP], **_: object) -> None:
         parts.ranking.revoke(_lanes(revoked, names, epoch))
+        progress.revoke()
 
-    return app
+    return app, parts
 
 
 class _Parts:
     """Everything between the queue and the outside, wired."""
 
-    def __init__(self, settings: Settings, epoch: str, metrics: Metrics, queue: asyncio.Queue[Delivery]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        epoch: str,
+        metrics: Metrics,
+        queue: asyncio.Queue[Delivery],
+        health: Health,
+        transport: _Transport,
+    ) -> None:
         names = Topics.named(settings.topic_prefix)
         following = Following(Path(settings.bundle))
         ranker = following.first()
@@ -160,6 +254,18 @@ class _Parts:
             settings.batch_max,
         )  # fmt: skip
         self.succession = Succession(following, self.ranking, metrics)
+        self.health = health
+        self.watchdog = Watchdog(
+            transport.progress,
+            Soundings(transport, partial(topics.ends, settings, names.clickstream, timeout_s=_SOUND_S)),
+            Vitals(self.ranking, self.outbox, following, patience, queue, transport.loops),
+            health,
+            metrics,
+            Limits(settings.stall_limit_s, settings.block_limit_s, settings.retry_budget_s),
+            partial(os._exit, _EXIT_FAILED),
+            time.monotonic,
+            _now_ms,
+        )
 
     async def start(self, app: faust.App) -> None:
         await _or_exit(self.producer.start())
@@ -187,7 +293,7 @@ def _exit() -> NoReturn:
     os._exit(_EXIT_FAILED)  # sys.exit would wait for Faust, which waits for us
 
 
-def _configured(settings: Settings) -> faust.App:
+def _configured(settings: Settings, progress: Progress) -> tuple[faust.App, _Transport]:
     app = faust.App(
         settings.group,
         broker=[f"kafka://{server}" for server in settings.kafka.split(",")],
@@ -198,6 +304,7 @@ def _configured(settings: Settings) -> faust.App:
         topic_allow_declare=False,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.group_instance or None,
         broker_commit_interval=settings.commit_interval_ms / 1000,
         broker_session_timeout=settings.session_timeout_ms / 1000,
         broker_heartbeat_interval=settings.session_timeout_ms / 4000,
@@ -207,22 +314,28 @@ def _configured(settings: Settings) -> faust.App:
         worker_redirect_stdouts=False,
     )
     app.transport = transport = _Transport(app.conf.broker_consumer, app)
-    transport.fetch_wait_ms = settings.fetch_wait_ms
-    return app
+    transport.fetch_wait_ms, transport.progress = settings.fetch_wait_ms, progress
+    return app, transport
 
 
-def _delivery(event: faust.EventT[bytes]) -> Delivery:
+def _delivery(event: faust.EventT[bytes], progress: Progress) -> Delivery:
     message = event.message
     # Typed as always there; a producer may have set none.
     seconds = cast(float | None, message.timestamp)
+    record_time = -1 if seconds is None else round(seconds * 1000)
+
+    def acknowledge() -> None:
+        event.ack()
+        progress.acknowledged(message.partition, message.offset, record_time, _now_ms())
+
     return Delivery(
         key=message.key,
         value=message.value,
         headers=cast(Sequence[tuple[str, bytes]], message.headers or ()),
         partition=message.partition,
         offset=message.offset,
-        record_time=-1 if seconds is None else round(seconds * 1000),
-        ack=event.ack,
+        record_time=record_time,
+        ack=acknowledge,
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from schemas.errors import SettingsError
+from stream.progress import Lane
 
 _LATENCY_BUCKETS_S: Final = (0.001, 0.002, 0.004, 0.006, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
+#: Above 0.25 s heartbeats and commits come late, and something that computes belongs off the loop.
+_LOOP_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
 
 
@@ -43,7 +46,7 @@ class Metrics:
             registry=registry,
         )
         self.pending = Gauge("nextclick_pending_sessions", "Sessions that wait for a list.", registry=registry)
-        self.behind = Gauge(
+        self.latest_first = Gauge(
             "nextclick_ranking_behind",
             "1 while ranking takes the latest first, since not everybody's turn would come within a second.",
             registry=registry,
@@ -59,11 +62,57 @@ class Metrics:
         )
         self.model = Gauge("nextclick_model", "The model in service.", ["version"], registry=registry)
 
-    def serve(self, host: str, port: int) -> None:
-        try:
-            start_http_server(port, addr=host, registry=self.registry)
-        except OSError as error:
-            raise SettingsError(
-                f"NEXTCLICK_METRICS_HOST is {host!r} and NEXTCLICK_METRICS_PORT is {port}, and nothing can be served "
-                f"there: {error}; allowed is an address of this host and a port that is free, another for each worker"
-            ) from None
+        self.assigned = Gauge("nextclick_assigned_partitions", "Partitions that are ours.", registry=registry)
+        self.lag = Gauge(
+            "nextclick_lag_records", "Records in Kafka, not acknowledged.", ["partition"], registry=registry
+        )
+        self.behind = Gauge(
+            "nextclick_lag_seconds", "Age of the oldest record not acknowledged.", ["partition"], registry=registry
+        )
+        self.acknowledged_age = Gauge(
+            "nextclick_acknowledged_age_seconds",
+            "Since the last acknowledgement, or since the assignment.",
+            ["partition"],
+            registry=registry,
+        )
+        self.loop_lag = Histogram(
+            "nextclick_loop_lag_seconds",
+            "How late the event loop comes to what is due.",
+            buckets=_LOOP_BUCKETS_S,
+            registry=registry,
+        )
+        self.loop_silent = Gauge(
+            "nextclick_loop_silent_seconds", "How long the event loop has not come round, now.", registry=registry
+        )
+        self.degraded = Gauge(
+            "nextclick_degraded", "1 for what the worker lacks at the moment.", ["service"], registry=registry
+        )
+        self.suspicious = Gauge(
+            "nextclick_suspicious", "1 for what should not be, and which a person should look at.", ["what"],
+            registry=registry,
+        )  # fmt: skip
+        self._partitions: set[str] = set()
+
+    def events_so_far(self) -> tuple[float, float]:
+        """All, and the stale ones among them."""
+        samples = [sample for metric in self.events.collect() for sample in metric.samples]
+        counts = {sample.labels["outcome"]: sample.value for sample in samples if sample.name.endswith("_total")}
+        return sum(counts.values()), counts.get("stale", 0.0)
+
+    def show_lanes(self, lanes: Sequence[Lane], now_ms: int) -> None:
+        """Another worker tells of those that were ours and are no more."""
+        shown = {str(lane.partition) for lane in lanes}
+        for gone in self._partitions - shown:
+            for gauge in (self.lag, self.behind, self.acknowledged_age):
+                gauge.remove(gone)
+        self._partitions = shown
+        self.assigned.set(len(lanes))
+        for lane in lanes:
+            number = str(lane.partition)
+            self.lag.labels(number).set(float("nan") if lane.lag is None else lane.lag)
+            self.behind.labels(number).set(lane.behind_s)
+            self.acknowledged_age.labels(number).set((now_ms - lane.moved_at) / 1000)
+
+    def show_degraded(self, services: Collection[str], lacking: Collection[str]) -> None:
+        for service in services:
+            self.degraded.labels(service).set(service in lacking)

@@ -49,6 +49,8 @@ class Outbox:
         self._capacity = capacity
         self._parcels: dict[str, Parcel] = {}
         self._wake = asyncio.Event()
+        #: Kafka did not take the last that it was sent.
+        self.waits = False
 
     def put(self, parcel: Parcel) -> tuple[Parcel | None, Parcel | None]:
         """The parcel whose place this one takes, and the one that had to go for want of room."""
@@ -79,11 +81,13 @@ class Outbox:
             try:
                 await self._producer.send([parcel.record for parcel in batch])
             except KafkaError as error:
+                self.waits = True
                 log.warning("%d lists wait to be published: %s", len(batch) + len(self._parcels), error)
                 for parcel in self._put_back(batch):
                     replaced(parcel)
                 await asyncio.sleep(_PAUSE_S)
             else:
+                self.waits = False
                 self._observe(batch)
                 await sent(batch)
 

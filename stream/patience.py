@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from schemas.errors import ServiceError
@@ -19,6 +20,15 @@ FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Something that failed at least once and has not succeeded yet."""
+
+    what: str
+    since: float
+    error: ServiceError
+
+
 class Patience:
     """Repeats what may be repeated: every action here is idempotent."""
 
@@ -26,14 +36,33 @@ class Patience:
         self._budget_s = budget_s
         self._clock = clock
         self._sleep = sleep
+        self._retries: dict[object, Retry] = {}
+
+    @property
+    def retries(self) -> tuple[Retry, ...]:
+        """What is being tried again at the moment; may be asked from any thread."""
+        return tuple(self._retries.values())
+
+    def excuse(self) -> str | None:
+        """What keeps us waiting, as long as it is within its budget."""
+        now = self._clock()
+        return next((retry.what for retry in self.retries if now - retry.since <= self._budget_s), None)
 
     async def run(self, what: str, action: Callable[[], Awaitable[T]]) -> T:
         """What `action` answers once it succeeds; the last ServiceError when the budget is spent."""
+        token = object()
+        try:
+            return await self._repeat(what, action, token)
+        finally:
+            self._retries.pop(token, None)
+
+    async def _repeat(self, what: str, action: Callable[[], Awaitable[T]], token: object) -> T:
         started, pause_s = self._clock(), FIRST_PAUSE_S
         while True:
             try:
                 return await action()
             except ServiceError as error:
+                self._retries[token] = Retry(what, started, error)
                 spent_s = self._clock() - started
                 if spent_s + pause_s > self._budget_s:
                     raise

@@ -72,6 +72,8 @@ class Ranking:
         #: The lanes that are ours, and those of them whose pending sets we have not looked at yet.
         self._lanes: set[str] = set()
         self._strange: set[str] = set()
+        #: Sessions taken over so far from the last owners of our lanes.
+        self.adopted = 0
         #: Held from the first mark of a batch to its last offer, so that lanes change hands only in between.
         self.turn = asyncio.Lock()
         # One thread: the ranker's compute stays off the event loop, and no two batches compete for a core.
@@ -103,6 +105,15 @@ class Ranking:
         if untold:
             self._post(entry.session_id, None)
         return mark
+
+    @property
+    def model(self) -> str:
+        return self._ranker.version
+
+    @property
+    def owed(self) -> int:
+        """Sessions that wait for a list, as far as we know."""
+        return len(self._pending)
 
     def assign(self, lanes: Iterable[str]) -> None:
         """These are ours from now on; `adopt` follows, at the latest before the first fold."""
@@ -142,6 +153,7 @@ class Ranking:
         for at in range(0, len(left), _ADOPT_MAX):
             works = [Work(mark.session_id, []) for mark in left[at : at + _ADOPT_MAX]]
             await self.offer(works, await self._read(works))
+            self.adopted += len(works)
 
     async def _read(self, works: Sequence[Work]) -> list[Folded]:
         """The sessions as they are: to fold nothing changes nothing."""
@@ -169,7 +181,7 @@ class Ranking:
 
     async def _next(self) -> Sequence[Folded]:
         behind = self._pace.is_behind(self._pending.waiting)
-        self._metrics.behind.set(behind)
+        self._metrics.latest_first.set(behind)
         if behind:
             silent = self._pending.shed(self._around.now() - SILENT_MS)
             self._metrics.lists.labels("shed").inc(len(silent))

@@ -32,6 +32,8 @@ class Following:
         #: What the last look found, and what was found when a bundle was last tried: a refused one is tried once.
         self._seen: Mark | str = ""
         self._tried: Mark | str = ""
+        #: What is there now is not what ranks, because it was refused.
+        self.refuses = False
 
     def first(self) -> Ranker:
         """The ranker of the bundle that is there now. BundleError says why it is refused."""
@@ -48,7 +50,12 @@ class Following:
             if self._seen == self._tried or self._seen != before:
                 continue
             self._tried = self._seen
-            ranker = await self.aside(lambda: bundles.load(self._place))
+            try:
+                ranker = await self.aside(lambda: bundles.load(self._place))
+            except Exception:
+                self.refuses = True
+                raise
+            self.refuses = False
             if ranker.version != self._version:
                 self._version = ranker.version
                 return ranker

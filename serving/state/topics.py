@@ -6,14 +6,14 @@ broker to appear and as long again for each answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 from uuid import UUID
 
 import kafka.errors
-from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 
 from schemas.errors import KafkaError
 from schemas.settings import Settings
@@ -64,6 +64,14 @@ def found(settings: Settings, timeout_s: float) -> list[Found]:
         }
         differences = _differences(admin, [spec for spec in wanted if spec.name in partitions])
     return [Found(spec.name, partitions.get(spec.name, 0), differences.get(spec.name, ())) for spec in wanted]
+
+
+def ends(settings: Settings, topic: str, partitions: Sequence[int], timeout_s: float) -> dict[int, int]:
+    """The offset that each partition's next record will have."""
+    lanes = [TopicPartition(topic, number) for number in partitions]
+    with broker.asked(settings, timeout_s) as admin:
+        found = admin.list_partition_offsets(dict.fromkeys(lanes, OffsetSpec.LATEST)) if lanes else {}
+    return {lane.partition: answer.offset for lane, answer in found.items()}
 
 
 def missing(settings: Settings, timeout_s: float) -> list[str]:

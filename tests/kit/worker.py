@@ -33,9 +33,9 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 class Worker:
-    """Starting once constructed; `await_assigned` returns when it consumes."""
+    """Starting once constructed; `await_assigned` returns when it consumes. `module` may name another program."""
 
-    def __init__(self, guardian: Guardian, settings: Settings) -> None:
+    def __init__(self, guardian: Guardian, settings: Settings, *module: str) -> None:
         bundle = str(BUNDLE) if settings.bundle == Settings().bundle else settings.bundle
         quick = replace(settings, bundle=bundle, session_timeout_ms=6_000)
         # Its home is its own, but not what was compiled: that takes each worker longer than all else together.
@@ -43,7 +43,7 @@ class Worker:
         variables = environment(quick) | {
             "PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1", "XDG_CACHE_HOME": cache,
         }  # fmt: skip
-        command = [sys.executable, "-m", "nextclick", "stream"]
+        command = [sys.executable, "-m", *(module or ("nextclick", "stream"))]
         self._server: Server = guardian.start(f"worker-{next(_numbers)}", command, variables)
         self._log = guardian.directory / f"{self._server.name}.log"
 
@@ -52,6 +52,9 @@ class Worker:
 
     def said(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def signal(self, number: int) -> None:
+        self._server.signal(number)
 
     def kill(self) -> None:
         self._server.kill()

@@ -123,8 +123,24 @@ def test_a_bad_bundle_is_refused_once_with_its_reason_and_the_next_good_one_come
         assert refused.value.reason == "altered"
         assert "items.titles.npy" in str(refused.value)
         await nothing_comes(follower, looks)
+        assert follower.refuses
         folder.activate(shelf, "third")
         assert (await follower.next()).version == version(shelf / "third")
+        assert not follower.refuses
+
+    following(shelf, script)
+
+
+def test_who_goes_back_from_a_bad_bundle_to_the_one_that_ranks_has_nothing_refused(shelf: Path, looks: Looks) -> None:
+    (shelf / "second" / "ranker.json").write_bytes(b"{}")
+
+    async def script(follower: Following) -> None:
+        folder._point(shelf / "current", "second")
+        with pytest.raises(BundleError):
+            await follower.next()
+        folder.activate(shelf, "first")
+        await nothing_comes(follower, looks)
+        assert not follower.refuses
 
     following(shelf, script)
 

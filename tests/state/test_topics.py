@@ -158,6 +158,18 @@ def test_the_epoch_of_an_absent_topic_says_how_to_create_it(settings: Settings) 
         topics.epoch(settings, Topics.named(settings.topic_prefix).clickstream, _TIMEOUT_S)
 
 
+def test_the_ends_of_a_log_are_the_offsets_of_its_next_records(anywhere: Settings) -> None:
+    topics.create(anywhere, _TIMEOUT_S)
+    topic = Topics.named(anywhere.topic_prefix).clickstream
+    producer = KafkaProducer(bootstrap_servers=anywhere.kafka, acks="all")
+    for partition in (0, 2, 2):
+        producer.send(topic, b"x", partition=partition).get(_TIMEOUT_S)
+    producer.close(_TIMEOUT_S)
+
+    assert topics.ends(anywhere, topic, [0, 1, 2], _TIMEOUT_S) == {0: 1, 1: 0, 2: 2}
+    assert topics.ends(anywhere, topic, [], _TIMEOUT_S) == {}
+
+
 @pytest.mark.parametrize("listening", [False, True], ids=["nobody listens", "nobody answers"])
 def test_an_unreachable_broker_is_told_within_the_bound_and_leaves_no_thread(listening: bool) -> None:
     with socket.socket() as held:

@@ -25,9 +25,11 @@ class FailingOnce:
         self.outbox: Outbox
         self.taken: list[bytes | None] = []
         self.calls = 0
+        self.waited: list[bool] = []
 
     async def send(self, records: Sequence[Outgoing]) -> None:
         self.calls += 1
+        self.waited.append(self.outbox.waits)
         if self.calls == 1:
             for each in self.meanwhile:
                 self.outbox.put(each)
@@ -55,6 +57,7 @@ def test_what_came_while_its_older_list_was_refused_takes_its_place() -> None:
         task = asyncio.create_task(made.run(sent, replaced.append))
         async with asyncio.timeout(5):
             names = [await told.get(), await told.get()]
+        assert (producer.waited, made.waits) == ([False, True], False), "it says so, until something is taken"
         task.cancel()
         return names
 

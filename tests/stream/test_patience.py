@@ -54,3 +54,52 @@ def test_the_budget_is_kept() -> None:
 def test_a_broken_promise_is_not_tried_again() -> None:
     with pytest.raises(InvariantError):
         play([InvariantError("a defect"), "done"])
+
+
+def test_what_is_tried_again_is_named_until_it_succeeds_or_the_budget_is_spent() -> None:
+    async def whole() -> None:
+        clock = Clock()
+        patience = Patience(2, clock.read, clock.sleep)
+        seen: list[list[str]] = []
+        excuses: list[str | None] = []
+
+        async def action() -> None:
+            seen.append([retry.what for retry in patience.retries])
+            excuses.append(patience.excuse())
+            if len(seen) <= 2:
+                raise RedisError("away")
+
+        await patience.run("folding", action)
+        assert seen == [[], ["folding"], ["folding"]], "the first try is none again"
+        assert excuses == [None, "folding", "folding"]
+        assert patience.retries == ()
+
+    asyncio.run(whole())
+
+
+def test_a_try_that_never_returns_is_an_excuse_for_no_longer_than_the_budget() -> None:
+    async def whole() -> None:
+        clock = Clock()
+        patience = Patience(45, clock.read, clock.sleep)
+        stuck, tries = asyncio.Event(), 0
+
+        async def action() -> None:
+            nonlocal tries
+            tries += 1
+            if tries == 1:
+                raise RedisError("away")
+            stuck.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(patience.run("folding", action))
+        await stuck.wait()
+        clock.now_s = 45
+        assert patience.excuse() == "folding"
+        clock.now_s = 45.1
+        assert patience.excuse() is None
+        assert [str(retry.error) for retry in patience.retries] == ["away"]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert patience.retries == ()
+
+    asyncio.run(whole())
