@@ -39,7 +39,7 @@ check: $(VENV)/.dev ## ruff and mypy --strict over code and tests
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
-chaos: $(VENV)/.dev ## so far: the fold's and the pending set's properties at length (minutes)
+chaos: $(VENV)/.dev ## properties of the fold and the pending set at length, bundles swapped under load, workers that fall ill (minutes)
 	@$(call suite,chaos)
 
 soak: $(VENV)/.dev ## empty so far: an hour under load is to come

@@ -37,6 +37,8 @@ SAYS = {
 }
 
 
+@pytest.mark.chaos
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("illness", SAYS)
 def test_a_worker_that_lives_but_does_nothing_ends_with_70_and_another_goes_on(shop: Shop, illness: Illness) -> None:
     worker, struck = fall_ill(shop, illness, SHORT_S)
