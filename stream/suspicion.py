@@ -67,7 +67,7 @@ class Suspicions:
     def _show(self, what: str, holds: bool) -> None:
         self._metrics.suspicious.labels(what).set(holds)
         if holds and what not in self._raised:
-            log.warning("%s; was the topic cut back or made anew? docs/operations.md says what to do", _WORDS[what])
+            log.warning("%s; was the topic cut back or made anew? docs/architecture.md says what to do", _WORDS[what])
         if holds:
             self._raised.add(what)
         else:

@@ -67,7 +67,7 @@ def test_a_suspicion_is_logged_once_and_shown_as_long_as_it_holds(caplog: pytest
 
     assert shown() == 0
     (record,) = caplog.records
-    assert "docs/operations.md" in record.getMessage()
+    assert "docs/architecture.md" in record.getMessage()
 
 
 def test_stale_events_are_read_from_what_the_loop_counts() -> None:
