@@ -163,8 +163,8 @@ class Settings:
     )
     group_instance: str = _setting(
         "",
-        "This worker's name in the group, another for each worker: if it is back under its name within the session "
-        "timeout, it finds its partitions again and nobody else's move. Empty: Kafka names it at each start.",
+        "This worker's static name in its group, another for each worker; Kafka keeps its partitions for it for the "
+        "session timeout. Not measured here yet. Empty: Kafka names it at each start.",
         "up to 128 letters, digits, dots, dashes and underscores, or nothing",
         _text(r"[A-Za-z0-9._-]{0,128}"),
     )
