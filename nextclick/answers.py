@@ -44,9 +44,10 @@ class _Shopper:
 class Answers:
     """The clicks that went out and the lists that came back."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: int | None = WINDOW) -> None:
+        """Without a `window` every latency is kept."""
         self._shoppers: dict[str, _Shopper] = {}
-        self._latencies: deque[float] = deque(maxlen=WINDOW)
+        self._latencies: deque[float] = deque(maxlen=window)
         self.clicks = 0
         self.answered = 0
         self.lists = 0
@@ -107,7 +108,11 @@ class Answers:
 
     def latency_s(self, share: float, now: float) -> float:
         """The time within which that share of clicks was answered."""
-        return percentile([*self._latencies, *(inf for _ in self._overdue(now))], share)
+        return percentile(self.latencies_s(now), share)
+
+    def latencies_s(self, now: float) -> list[float]:
+        """Of the clicks in the window, and infinity for each that has waited too long."""
+        return [*self._latencies, *(inf for _ in self._overdue(now))]
 
     def forget(self, now: float) -> None:
         """Drops sessions long over, so that a day of this does not fill the memory."""

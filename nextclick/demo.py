@@ -7,8 +7,6 @@ however this program ends.
 from __future__ import annotations
 
 import dataclasses
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,9 +25,10 @@ from nextclick.servers import Guardian, Server
 from nextclick.shop import Shop
 from nextclick.stops import Stopped
 from nextclick.terminal import console, say
+from nextclick.worker import start
 from schemas.click import Click
 from schemas.errors import NextclickError
-from schemas.settings import ENVIRONMENT_PREFIX, Settings
+from schemas.settings import Settings
 from serving.state import bundles, topics
 
 _PARTITIONS: Final = 4
@@ -46,7 +45,6 @@ _ONCE_MOST_S: Final = 25.0
 _LAST_S: Final = 5.0
 _TICK_S: Final = 0.1
 _LINE_S: Final = 1.0
-_ROOT: Final = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def play(settings: Settings, plan: Plan) -> int:
         with Sandbox() as sandbox, Guardian() as guardian:
             chosen = _settings(settings, sandbox, plan)
             topics.create(chosen, _TOPICS_S)
-            worker = _worker(guardian, chosen)
+            worker = start(guardian, chosen, "worker")
             say(f"Kafka {sandbox.kafka}, Redis {sandbox.redis}; the worker starts, which takes a few seconds")
             sessions, titles = _sample()
             board = Board(lambda item_id: titles.get(item_id, item_id), live.places(screen.height))
@@ -103,15 +101,6 @@ def _settings(settings: Settings, sandbox: Sandbox, plan: Plan) -> Settings:
 
 def _bundle(plan: Plan) -> Path:
     return (plan.bundle or sample.BUNDLE).resolve()
-
-
-def _worker(guardian: Guardian, settings: Settings) -> Server:
-    environment = {f"{ENVIRONMENT_PREFIX}{name.upper()}": value for name, value in settings.shown().items()}
-    # The guardian's directory is the worker's, so it must be told where this nextclick is.
-    environment["PYTHONPATH"] = str(_ROOT)
-    # Its home is its own and goes with the demo, but not what was compiled: that would cost every start ten seconds.
-    environment["XDG_CACHE_HOME"] = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
-    return guardian.start("worker", [sys.executable, "-m", "nextclick", "stream"], environment)
 
 
 def _sample() -> tuple[list[list[Click]], dict[str, str]]:

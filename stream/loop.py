@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -94,11 +95,10 @@ class Loop:
 
     def _count(self, events: int, folded: Sequence[Folded], intake: Intake) -> None:
         self._metrics.batch.observe(events)
-        for entry in folded:
-            for outcome in entry.outcomes:
-                self._metrics.events.labels(outcome.name.lower()).inc()
-                if outcome in _REMARKABLE:
-                    self._remark(outcome.name.lower())
+        for outcome, count in Counter(outcome for entry in folded for outcome in entry.outcomes).items():
+            self._metrics.events.labels(outcome.name.lower()).inc(count)
+            if outcome in _REMARKABLE:
+                self._remark(outcome.name.lower())
         for letter in intake.letters:
             self._metrics.dead.labels(letter.reason).inc()
             self._remark(f"dead letters ({letter.reason})")

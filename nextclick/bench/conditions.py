@@ -29,3 +29,8 @@ def processor() -> str:
     texts = _CPUS.read_text(encoding="utf-8").splitlines() if _CPUS.exists() else []
     models = [text.partition(":")[2].strip() for text in texts if text.startswith(_MODEL)]
     return f"{models[0]} ({platform.machine()})" if models else platform.processor() or platform.machine()
+
+
+def load() -> str:
+    """What else the machine was busy with when it was asked to measure."""
+    return f"load average {os.getloadavg()[0]:.1f} at the beginning"

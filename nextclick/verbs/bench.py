@@ -1,4 +1,4 @@
-"""nextclick bench rank"""
+"""nextclick bench rank|worker|fresh"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,9 @@ from schemas.settings import Settings
 #: What is made where no bundle is named: an ordinary shop and a large one, side by side.
 _ITEMS: Final = (17_000, 1_000_000)
 _LENGTH: Final = 10
+_SESSIONS: Final = 20_000
+_RATES: Final = (500, 1_000)
+_SECONDS: Final = 20
 _PACKAGES: Final = ("numba", "onnxruntime", "numpy")
 
 
@@ -36,6 +40,78 @@ def declare(verbs: Verbs) -> None:
         "--length", type=positive, default=_LENGTH, metavar="N", help=f"events of a session (default: {_LENGTH})"
     )
     json_flag(rank)
+    worker = verb(
+        below,
+        "worker",
+        "measures how many events a second one worker folds and ranks, against the Kafka and Redis in the settings",
+        run=_worker,
+        example="nextclick bench worker bundle --sessions 5000",
+    )
+    _bundle_flag(worker)
+    worker.add_argument(
+        "--sessions", type=positive, default=_SESSIONS, metavar="N", help=f"shoppers (default: {_SESSIONS:,})"
+    )
+    json_flag(worker)
+    fresh = verb(
+        below,
+        "fresh",
+        "measures the time from a click to a subscriber's receipt of the list that knows it",
+        run=_fresh,
+        example="nextclick bench fresh bundle --rate 200 --rate 800 --seconds 30",
+    )
+    _bundle_flag(fresh)
+    fresh.add_argument(
+        "--rate", type=positive, action="append", metavar="N", help="clicks a second, once or more (default: 500, 1000)"
+    )
+    fresh.add_argument(
+        "--seconds", type=positive, default=_SECONDS, metavar="N", help=f"of each rate (default: {_SECONDS})"
+    )
+    json_flag(fresh)
+
+
+def _bundle_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", nargs="?", type=Path, metavar="BUNDLE", help="default: the one of the demo")
+
+
+def _worker(arguments: argparse.Namespace, settings: Settings) -> int:
+    from nextclick.bench import worker
+    from nextclick.bench.trial import Trial
+    from nextclick.terminal import say_json
+
+    with Trial(_ranked_by(arguments, settings)) as trial:
+        conditions = trial.conditions()
+        found = worker.measure(trial, trial.clicks(arguments.sessions))
+    if arguments.json:
+        say_json({"conditions": conditions, **found.report()})
+    else:
+        print(conditions)
+        print(found)
+    return 0
+
+
+def _fresh(arguments: argparse.Namespace, settings: Settings) -> int:
+    from nextclick.bench import fresh
+    from nextclick.bench.trial import Trial
+    from nextclick.terminal import say_json
+
+    rates = arguments.rate or _RATES
+    with Trial(_ranked_by(arguments, settings)) as trial:
+        conditions = trial.conditions()
+        clicks = iter(trial.clicks(fresh.sessions(rates, arguments.seconds)))
+        found = fresh.measure(trial, clicks, rates, arguments.seconds)
+    if arguments.json:
+        say_json({"conditions": conditions, "rates": [each.report() for each in found]})
+    else:
+        print(conditions)
+        for line in (line for each in found for line in each.lines()):
+            print(line)
+    return 0
+
+
+def _ranked_by(arguments: argparse.Namespace, settings: Settings) -> Settings:
+    from nextclick.sample import BUNDLE
+
+    return replace(settings, bundle=str(arguments.bundle or BUNDLE))
 
 
 def _rank(arguments: argparse.Namespace, settings: Settings) -> int:

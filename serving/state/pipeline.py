@@ -5,15 +5,19 @@ The only file that knows the client library for the hot path; its exceptions bec
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
+import hiredis
 from redis import exceptions
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import ConnectionPool, RedisCluster
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 
 from schemas.errors import InvariantError, RedisError
 from schemas.settings import RedisUrl
@@ -23,8 +27,9 @@ from serving.state.scripts import Script
 Argument = str | bytes | int
 Reply = list[bytes] | dict[bytes, bytes] | bytes | int | None
 
-#: One command waits at most this long; the worker's own loop decides whether to try again.
-_SOCKET_TIMEOUT_S: Final = 2.0
+#: So long commands wait at most, and a little longer the more they are; the worker decides whether to try again.
+_TIMEOUT_S: Final = 2.0
+_COMMAND_S: Final = 0.01
 _CONNECTIONS_MAX: Final = 16
 #: How Redis says "not now" rather than "never": retried, not a fault of ours. The client strips the codes it knows
 #: and makes them types; from within a script, and for the codes it does not know, they stand in the text.
@@ -41,6 +46,8 @@ _TRANSIENT_TYPES: Final = (
 _TRANSIENT_CODES: Final = re.compile(
     r"(?:^|[\s-])(?:OOM|READONLY|LOADING|MISCONF|CLUSTERDOWN|NOREPLICAS|MASTERDOWN|TRYAGAIN|BUSY)\b"
 )
+#: Typed as taking one argument, which is a slip.
+_pack: Final = cast(Callable[[tuple[Argument, ...]], bytes], hiredis.pack_command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class Pipeline:
     """A connection pool that gives up quickly and never repeats a command by itself."""
 
     def __init__(self, url: RedisUrl) -> None:
-        self._client = _connect(url)
+        self._wire: _Wire = _Cluster(url) if url.is_cluster else _Server(url)
         self._shown = url.masked
 
     async def run(self, calls: Sequence[Call]) -> list[Reply]:
@@ -67,11 +74,12 @@ class Pipeline:
         if not calls:
             return []
         try:
-            replies = await self._send(calls)
+            replies = await self._wire.send(calls)
             unknown = [at for at, reply in enumerate(replies) if isinstance(reply, exceptions.NoScriptError)]
             if unknown:
-                await self._load_scripts()
-                again = await self._send([calls[at] for at in unknown])
+                for script in scripts.ALL:
+                    await self._wire.load(script)
+                again = await self._wire.send([calls[at] for at in unknown])
                 for at, reply in zip(unknown, again, strict=True):
                     replies[at] = reply
         except (exceptions.RedisError, OSError, TimeoutError) as error:
@@ -82,20 +90,7 @@ class Pipeline:
         return cast(list[Reply], replies)
 
     async def close(self) -> None:
-        await self._client.aclose()
-
-    async def _send(self, calls: Sequence[Call]) -> list[Reply | Exception]:
-        pipeline = self._client.pipeline(transaction=False)
-        for call in calls:
-            pipeline.execute_command(*call.arguments)
-        return cast(list[Reply | Exception], await pipeline.execute(raise_on_error=False))
-
-    async def _load_scripts(self) -> None:
-        for script in scripts.ALL:
-            if isinstance(self._client, RedisCluster):
-                await self._client.execute_command("SCRIPT LOAD", script.source, target_nodes=RedisCluster.PRIMARIES)
-            else:
-                await self._client.script_load(script.source)
+        await self._wire.close()
 
     def _refusal(self, error: Exception) -> RedisError | InvariantError:
         if isinstance(error, exceptions.NoPermissionError | exceptions.AuthenticationError):
@@ -112,20 +107,75 @@ class Pipeline:
         )
 
 
-def _connect(url: RedisUrl) -> Redis | RedisCluster:
-    retry = Retry(NoBackoff(), 0)
-    if url.is_cluster:
-        return RedisCluster.from_url(
-            url.reveal().replace("+cluster", "", 1),
-            socket_timeout=_SOCKET_TIMEOUT_S,
-            socket_connect_timeout=_SOCKET_TIMEOUT_S,
+class _Wire(Protocol):
+    """The way to one server, or to several that share the keys."""
+
+    async def send(self, calls: Sequence[Call]) -> list[Reply | Exception]: ...
+
+    async def load(self, script: Script) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class _Server:
+    """Commands are packed and answers read here: the client's own pipeline takes twice as long over the same."""
+
+    def __init__(self, url: RedisUrl) -> None:
+        self._pool = ConnectionPool.from_url(
+            url.reveal(),
             max_connections=_CONNECTIONS_MAX,
-            retry=retry,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=None,
+            # With them on, the pool no longer looks whether the server has closed a connection meanwhile.
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
-    return Redis.from_url(
-        url.reveal(),
-        socket_timeout=_SOCKET_TIMEOUT_S,
-        socket_connect_timeout=_SOCKET_TIMEOUT_S,
-        max_connections=_CONNECTIONS_MAX,
-        retry=retry,
-    )
+        self._connected: Callable[[], Awaitable[AbstractConnection]] = self._pool.get_connection
+
+    async def send(self, calls: Sequence[Call]) -> list[Reply | Exception]:
+        packed = [_pack(call.arguments) for call in calls]
+        async with asyncio.timeout(_TIMEOUT_S + _COMMAND_S * len(calls)):
+            connection = await self._connected()
+            try:
+                await connection.send_packed_command(packed)
+                return [await _answer(connection) for _ in calls]
+            finally:
+                # Interrupted, it has closed itself: nobody will take what it still had to say for an answer to theirs.
+                await self._pool.release(connection)
+
+    async def load(self, script: Script) -> None:
+        await self.send([Call(("SCRIPT", "LOAD", script.source))])
+
+    async def close(self) -> None:
+        await self._pool.aclose()
+
+
+async def _answer(connection: AbstractConnection) -> Reply | Exception:
+    try:
+        return cast(Reply, await connection.read_response())
+    except exceptions.ResponseError as error:
+        return error
+
+
+class _Cluster:
+    """The client knows which keys lie where."""
+
+    def __init__(self, url: RedisUrl) -> None:
+        self._client = RedisCluster.from_url(
+            url.reveal().replace("+cluster", "", 1),
+            socket_timeout=_TIMEOUT_S,
+            socket_connect_timeout=_TIMEOUT_S,
+            max_connections=_CONNECTIONS_MAX,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    async def send(self, calls: Sequence[Call]) -> list[Reply | Exception]:
+        pipeline = self._client.pipeline(transaction=False)
+        for call in calls:
+            pipeline.execute_command(*call.arguments)
+        return cast(list[Reply | Exception], await pipeline.execute(raise_on_error=False))
+
+    async def load(self, script: Script) -> None:
+        await self._client.execute_command("SCRIPT LOAD", script.source, target_nodes=RedisCluster.PRIMARIES)
+
+    async def close(self) -> None:
+        await self._client.aclose()

@@ -60,7 +60,7 @@ async def _weigh(url: RedisUrl, events: int) -> list[tuple[int, int]]:
         await store.store([_draft(entry) for entry in folded])
     weights = [
         await pipeline.run(
-            [Call(("MEMORY USAGE", key, "SAMPLES", 0)) for key in (keys.session(name), keys.recommendation(name))]
+            [Call(("MEMORY", "USAGE", key, "SAMPLES", 0)) for key in (keys.session(name), keys.recommendation(name))]
         )
         for name in names
     ]

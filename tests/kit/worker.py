@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Final
 
 from nextclick.servers import Guardian, Server
-from schemas.settings import ENVIRONMENT_PREFIX, RedisUrl, Settings
+from nextclick.worker import STREAM, start
+from nextclick.worker import environment as environment
+from schemas.settings import Settings
 
 BUNDLE: Final = Path(__file__).parents[2] / "nextclick" / "sample" / "bundle"
-_ROOT: Final = Path(__file__).parents[2]
 _ASSIGNED_S: Final = 40.0
 _STOP_S: Final = 15.0
 _numbers = count(1)
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """The variables that give a process these settings."""
-    defaults = Settings()
-    shown: dict[str, str] = {}
-    for name in Settings.__slots__:
-        value = getattr(settings, name)
-        if value != getattr(defaults, name):
-            revealed = value.reveal() if isinstance(value, RedisUrl) else str(value)
-            shown[ENVIRONMENT_PREFIX + name.upper()] = revealed
-    return shown
 
 
 class Worker:
@@ -38,13 +25,7 @@ class Worker:
     def __init__(self, guardian: Guardian, settings: Settings, *module: str) -> None:
         bundle = str(BUNDLE) if settings.bundle == Settings().bundle else settings.bundle
         quick = replace(settings, bundle=bundle, session_timeout_ms=6_000)
-        # Its home is its own, but not what was compiled: that takes each worker longer than all else together.
-        cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
-        variables = environment(quick) | {
-            "PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1", "XDG_CACHE_HOME": cache,
-        }  # fmt: skip
-        command = [sys.executable, "-m", *(module or ("nextclick", "stream"))]
-        self._server: Server = guardian.start(f"worker-{next(_numbers)}", command, variables)
+        self._server: Server = start(guardian, quick, f"worker-{next(_numbers)}", module or STREAM)
         self._log = guardian.directory / f"{self._server.name}.log"
 
     def await_assigned(self) -> None:

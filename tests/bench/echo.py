@@ -1,0 +1,58 @@
+"""The floor: Faust alone, with the worker's own client settings. What it consumes it sends back, and that is all.
+
+What it sends is a list without items but one, so that the same subscriber can tell which click it answers.
+"""
+
+from __future__ import annotations
+
+import os
+
+import faust
+
+from schemas.recommendation import Item, Model, Reason, Recommendation, TriggeredBy, encode
+from schemas.settings import Settings
+from schemas.topics import Topics
+from serving.state.producer import Producer
+from stream.app import _configured as configured
+from stream.progress import Progress
+
+_ITEM = Item("1", 1, 1.0, "popular", Reason("popular"))
+_MODEL = Model("echo", "echo")
+
+
+def run(settings: Settings) -> None:
+    names = Topics.named(settings.topic_prefix)
+    app, _ = configured(settings, Progress())
+    producer = Producer(settings.kafka, deadline_s=5)
+
+    app.task(producer.start)
+
+    @app.agent(app.topic(names.clickstream, key_serializer="raw", value_serializer="raw"), concurrency=1)
+    async def echo(stream: faust.StreamT[bytes]) -> None:
+        async for event in stream.events():
+            message = event.message
+            answer = body(message.key, message.partition, message.offset)
+            await producer._started.send(names.recommendations, answer, message.key)
+
+    worker = faust.Worker(app, quiet=True, loglevel="WARNING", redirect_stdouts=False)
+    worker.spinner = None
+    worker.execute_from_commandline()
+
+
+def body(session: bytes, partition: int, offset: int) -> bytes:
+    return encode(
+        Recommendation(
+            recommendation_id="echo",
+            session_id=session.decode(),
+            session_started=1,
+            session_version=offset + 1,
+            generated_at=0,
+            trigger=TriggeredBy("", 0, 0, "", "", partition, offset),
+            model=_MODEL,
+            items=(_ITEM,),
+        )
+    )
+
+
+if __name__ == "__main__":
+    run(Settings.read(os.environ, {}))

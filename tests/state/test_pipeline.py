@@ -1,0 +1,103 @@
+"""Whatever interrupts a question, the next one gets its own answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from nextclick.servers import Guardian
+from schemas.errors import RedisError
+from schemas.settings import RedisUrl
+from serving.state import pipeline as wire
+from serving.state.pipeline import Call, Pipeline
+from tests.kit import rungs
+from tests.kit.redis_server import RedisServer
+
+
+@pytest.mark.parametrize("kind", ["redis_server", "redis_cluster"])
+def test_an_interrupted_question_leaves_its_answer_to_nobody(
+    request: pytest.FixtureRequest, kind: str, sid: str
+) -> None:
+    async def whole() -> None:
+        # given a question that waits until something is pushed, and whose asker does not
+        pipeline = Pipeline(RedisUrl(request.getfixturevalue(kind)))
+        key = f"{{{sid}}}:late"
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(pipeline.run([Call(("BLPOP", key, 0))]), 0.2)
+
+        # when its answer comes
+        mine = f"{{{sid}}}:mine"
+        await pipeline.run([Call(("SET", mine, "mine", "EX", 60)), Call(("RPUSH", key, "late")), Call(("DEL", key))])
+
+        # then
+        assert await pipeline.run([Call(("GET", mine))] * 3) == [b"mine"] * 3
+        await pipeline.close()
+
+    asyncio.run(whole())
+
+
+@pytest.fixture
+def own(guardian: Guardian) -> Iterator[RedisServer]:
+    rungs.demand("redis-server")
+    server = RedisServer(guardian, "redis-of-the-pipeline-tests")
+    yield server
+    server.resume()
+    server.kill()
+
+
+def test_a_frozen_redis_is_given_up_and_answers_when_it_thaws(
+    own: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "_TIMEOUT_S", 0.3)
+
+    async def whole() -> None:
+        pipeline = Pipeline(RedisUrl(own.url))
+        # given one that has been asked before, and one that would have to be reached first
+        await pipeline.run([Call(("SET", "a", "1"))])
+        strange = Pipeline(RedisUrl(own.url))
+        own.pause()
+
+        # when
+        for each in (pipeline, strange):
+            with pytest.raises(RedisError, match="does not answer"):
+                await each.run([Call(("GET", "a"))])
+        own.resume()
+
+        # then
+        for each in (pipeline, strange):
+            assert await each.run([Call(("GET", "a"))]) == [b"1"]
+            await each.close()
+
+    asyncio.run(whole())
+
+
+def test_a_redis_that_was_started_again_answers_at_the_first_question(own: RedisServer) -> None:
+    async def whole() -> None:
+        pipeline = Pipeline(RedisUrl(own.url))
+        await pipeline.run([Call(("SET", "a", "1"))])
+        await asyncio.to_thread(own.stop)
+        await asyncio.to_thread(own.start)
+        assert await pipeline.run([Call(("GET", "a"))]) == [b"1"]
+        await pipeline.close()
+
+    asyncio.run(whole())
+
+
+def test_of_many_answers_each_belongs_to_its_question(redis_server: str, sid: str) -> None:
+    async def ask(pipeline: Pipeline, number: int) -> None:
+        key = f"{{{sid}}}:{number}"
+        calls = [Call(("SET", key, number, "EX", 60)), Call(("EXISTS", key)), Call(("GET", key))]
+        *_, own = await pipeline.run(calls)
+        assert own == str(number).encode()
+        with pytest.raises(Exception, match="a defect"):  # a refusal among the answers moves none of the others
+            await pipeline.run([Call(("GET", key)), Call(("INCR", key, "too", "many")), Call(("GET", key))])
+        assert await pipeline.run([Call(("GET", key))]) == [own]
+
+    async def whole() -> None:
+        pipeline = Pipeline(RedisUrl(redis_server))
+        await asyncio.gather(*(ask(pipeline, number) for number in range(12)))
+        await pipeline.close()
+
+    asyncio.run(whole())
