@@ -39,10 +39,10 @@ check: $(VENV)/.dev ## ruff and mypy --strict over code and tests
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
-chaos: $(VENV)/.dev ## properties of the fold and the pending set at length, bundles swapped under load, workers that fall ill (minutes)
+chaos: $(VENV)/.dev ## kills, freezes, floods, servers away, workers that fall ill; each with its figures, docs/testing.md (an hour)
 	@$(call suite,chaos)
 
-soak: $(VENV)/.dev ## empty so far: an hour under load is to come
+soak: $(VENV)/.dev ## an hour at half load: memory, descriptors, loop lag (NEXTCLICK_TEST_SOAK_MINUTES for another time)
 	@$(call suite,soak)
 
 bench: $(VENV)/.dev ## the figures, measured here, with their conditions

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nextclick.stops import Stopped
 from nextclick.verbs.declare import Verbs, verb
 from schemas.settings import Settings
 
@@ -27,5 +28,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
     # A bundle that is not there is known without waiting for anybody.
     bundles.read_manifest(Path(settings.bundle))
-    await_services(settings, settings.start_wait_s, wanted=[spec.name for spec in specs(settings)])
-    return app.run(settings)
+    try:
+        await_services(settings, settings.start_wait_s, wanted=[spec.name for spec in specs(settings)])
+        return app.run(settings)
+    except Stopped:
+        return 0  # asked to end before it began; later the worker drains

@@ -52,6 +52,7 @@ def main(illness: Illness) -> int:
 
 
 def _only(kind: type[T]) -> T:
+    gc.unfreeze()  # what a worker has loaded is out of the collector's sight, and so of ours
     (found,) = (thing for thing in gc.get_objects() if isinstance(thing, kind))
     return found
 

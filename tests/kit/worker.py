@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import signal
+from contextlib import closing
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from nextclick.servers import Guardian, Server
+import psutil
+
+from nextclick.servers import LOOPBACK, Guardian, Server, free_port
 from nextclick.worker import STREAM, start
 from nextclick.worker import environment as environment
 from schemas.settings import Settings
 
 BUNDLE: Final = Path(__file__).parents[2] / "nextclick" / "sample" / "bundle"
-_ASSIGNED_S: Final = 40.0
+#: The first of a machine compiles, which takes long where others compute too.
+_ASSIGNED_S: Final = 180.0
 _STOP_S: Final = 15.0
+_ANSWER_S: Final = 2.0
+#: What ends and freezes workers is not to wait for the default.
+_SESSION_TIMEOUT_MS: Final = 6_000
 _numbers = count(1)
 
 
@@ -24,21 +33,66 @@ class Worker:
 
     def __init__(self, guardian: Guardian, settings: Settings, *module: str) -> None:
         bundle = str(BUNDLE) if settings.bundle == Settings().bundle else settings.bundle
-        quick = replace(settings, bundle=bundle, session_timeout_ms=6_000)
-        self._server: Server = start(guardian, quick, f"worker-{next(_numbers)}", module or STREAM)
+        if settings.session_timeout_ms == Settings().session_timeout_ms:
+            settings = replace(settings, session_timeout_ms=_SESSION_TIMEOUT_MS)
+        self._port = settings.metrics_port or free_port()
+        told = replace(settings, bundle=bundle, metrics_port=self._port)
+        self._server: Server = start(guardian, told, f"worker-{next(_numbers)}", module or STREAM)
         self._log = guardian.directory / f"{self._server.name}.log"
 
+    @property
+    def name(self) -> str:
+        return self._server.name
+
+    @property
+    def process(self) -> psutil.Process:
+        return psutil.Process(self._server.pid)
+
     def await_assigned(self) -> None:
-        self._server.await_ready(lambda: "assigned: [" in self.said(), _ASSIGNED_S)
+        self._server.await_ready(lambda: self.is_assigned, _ASSIGNED_S)
+
+    @property
+    def is_assigned(self) -> bool:
+        return "assigned: [" in self.said()
 
     def said(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def ready(self) -> tuple[int, dict[str, Any]]:
+        """What /ready says; status 0 as long as nobody answers."""
+        status, body = self._page("/ready")
+        return status, json.loads(body) if status else {}
+
+    def metrics(self) -> dict[str, float]:
+        """What it tells Prometheus, a line a sample (`name{label="value"}`); nothing while it does not answer."""
+        lines = self._page("/metrics")[1].decode().splitlines()
+        samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in samples}
+
+    def _page(self, path: str) -> tuple[int, bytes]:
+        with closing(http.client.HTTPConnection(LOOPBACK, self._port, timeout=_ANSWER_S)) as connection:
+            try:
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                return answer.status, answer.read()
+            except (OSError, http.client.HTTPException):
+                return 0, b""
 
     def signal(self, number: int) -> None:
         self._server.signal(number)
 
     def kill(self) -> None:
         self._server.kill()
+
+    def pause(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.signal(signal.SIGCONT)
+
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._server.exit_code()
 
     def stop(self) -> int | None:
         """The exit code after SIGTERM."""
