@@ -132,6 +132,9 @@ class Shop:
         headers = self.ask([Call(("HGET", keys.session(name), "h")) for name in {each.session_id for each in clicks}])
         return sum(facts.incarnation({b"h": header})[1] for header in headers if isinstance(header, bytes))
 
+    def has_folded(self, clicks: list[Click], goal: int) -> bool:
+        return self.folded(clicks) >= goal
+
     def stored(self, session_id: str) -> StoredList | None:
         async def read() -> StoredList | None:
             store = RedisSessionStore(self.settings.redis)

@@ -44,10 +44,10 @@ def play_of(seed: int) -> Play:
     )
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.chaos) for seed in (1, 2, 3))])
 @pytest.mark.parametrize("kind", REAL)
 def test_lua_and_python_fold_to_equal_bytes(request: pytest.FixtureRequest, kind: str, seed: int) -> None:
-    """P5: 10,000 random histories on each kind of Redis, 2,500 a seed."""
+    """P5: 10,000 random histories on each kind of Redis, 2,500 a seed, of which `make test` plays the first."""
     stores = Stores(kind, request.getfixturevalue(f"redis_{kind}"))
     play = play_of(seed)
 

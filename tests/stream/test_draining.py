@@ -57,9 +57,6 @@ class Crowd:
                 lanes.setdefault(homes[click.session_id], []).append(click)
         return {number: self.shop.folded(lane) for number, lane in lanes.items()}
 
-    def has_folded(self, goal: int) -> bool:
-        return self.shop.folded(self.clicks) >= goal
-
     def sent(self) -> int:
         return len(topic.read_all(self.shop.settings.kafka, self.shop.names.clickstream))
 
@@ -92,7 +89,7 @@ def test_a_worker_that_is_asked_to_end_at_any_moment_leaves_at_most_one_batch_to
             worker = shop.worker()
             worker.await_assigned()
             goal = shop.folded(crowd.clicks) + chance.randrange(1, 500)
-            topic.eventually(partial(crowd.has_folded, goal), "it is at work", 60, every_s=0.01)
+            topic.eventually(partial(shop.has_folded, crowd.clicks, goal), "it is at work", 60, every_s=0.01)
             time.sleep(chance.random())
             asked = time.monotonic()
             assert worker.stop() == 0, worker.said()
