@@ -13,6 +13,8 @@ PY := $(VENV)/bin/python
 UV := $(PY) -m uv --quiet
 INSTALL := $(UV) pip install --python $(PY)
 CODE := schemas serving stream training nextclick tests
+# Each of so many processes starts services of its own; most of a test is waiting for them.
+JOBS ?= 2
 TESTS = $(PY) -m pytest $(ARGS)
 COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(UPGRADE)
@@ -32,7 +34,7 @@ demo: $(VENV)/.sandbox ## shoppers click, recommendations answer, here and now (
 	@$(PY) -m nextclick demo $(ARGS)
 
 test: $(VENV)/.dev ## every test but the long suites below, on the realest Kafka and Redis found here (torch: 5 GB)
-	@$(TESTS) -m "not chaos and not soak and not bench and not quality"
+	@$(TESTS) -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not chaos and not soak and not bench and not quality"
 
 check: $(VENV)/.dev ## ruff and mypy --strict over code and tests
 	@$(PY) -m ruff check .

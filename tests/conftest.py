@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 from collections.abc import Iterator
+from typing import Protocol
 
 import pytest
 
@@ -22,8 +23,13 @@ from tests.kit.redis_server import RedisServer
 from tests.kit.rungs import Kafka
 from tests.kit.shop import Shop
 
-_KAFKA = pytest.StashKey[Kafka]()
-_WHY_NO_REAL_KAFKA = pytest.StashKey[str]()
+_SERVICES = pytest.StashKey[set[str]]()
+
+
+class Part(Protocol):
+    """A process of pytest-xdist that runs a part of the tests."""
+
+    config: pytest.Config
 
 
 #: kafka-python, and redis-py's synchronous Cluster client, leave sockets to the garbage collector, which finds them in
@@ -39,6 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Run with `nohup` or in the background of a script, all that is started here would ignore what tests end it by.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.pop("COLUMNS", None)  # nor does it matter how wide the terminal is
+    config.stash[_SERVICES] = set()
     config.addinivalue_line("filterwarnings", _LEAKED)
     config.addinivalue_line("markers", "needs(ability, ...): what the Kafka under this test must be able to do")
 
@@ -68,7 +76,7 @@ def sandbox() -> Iterator[Sandbox]:
 def kafka(request: pytest.FixtureRequest) -> Kafka:
     """The realest Kafka that this machine has; the last line of the run says which."""
     broker = rungs.given_kafka() or _own_kafka(request)
-    request.config.stash[_KAFKA] = broker
+    request.config.stash[_SERVICES].add(f"Kafka under these tests: {broker.rung}, {broker.servers}")
     return broker
 
 
@@ -78,16 +86,26 @@ def _own_kafka(request: pytest.FixtureRequest) -> Kafka:
     except ServiceError as error:
         if rungs.in_ci():
             pytest.fail(f"needs a real Kafka: {error}")
-        request.config.stash[_WHY_NO_REAL_KAFKA] = str(error)
+        request.config.stash[_SERVICES].add(f"no real Kafka, because {error}")
     return rungs.embedded_kafka(request.getfixturevalue("sandbox"))
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # Of a process that runs a part of the tests: the one that tells the outcome has no services of its own.
+    if (told := getattr(session.config, "workeroutput", None)) is not None:
+        services = session.config.stash[_SERVICES]
+        told["services"] = list(services)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Part) -> None:
+    node.config.stash[_SERVICES].update(getattr(node, "workeroutput", {}).get("services", ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    broker = config.stash.get(_KAFKA, None)
-    if broker is not None:
-        terminalreporter.write_line(f"Kafka under these tests: {broker.rung}, {broker.servers}")
-    if why := config.stash.get(_WHY_NO_REAL_KAFKA, None):
-        terminalreporter.write_line(f"no real one, because {why}")
+    services = config.stash[_SERVICES]
+    for line in sorted(services):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -268,17 +268,25 @@ def test_a_worker_without_a_bundle_waits_for_nobody() -> None:
     assert "waiting" not in done.stderr
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ctrl_c_ends_a_wait_quietly(number: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize(
+    ("verb", "number", "code"),
+    [
+        (("topics", "create"), signal.SIGINT, 130),
+        (("topics", "create"), signal.SIGTERM, 143),
+        # Who runs it ends it so whenever a worker is no longer needed.
+        (("stream",), signal.SIGTERM, 0),
+    ],
+)
+def test_ctrl_c_ends_a_wait_quietly(verb: tuple[str, ...], number: signal.Signals, code: int) -> None:
     # given
     environment = {
         "NEXTCLICK_KAFKA": f"{LOOPBACK}:{free_port()}",
         "NEXTCLICK_REDIS": f"redis://{LOOPBACK}:{free_port()}",
         "NEXTCLICK_BUNDLE": str(BUNDLE),
     }
-    process = started("stream", environment=environment)
+    process = started(*verb, environment=environment)
     assert process.stderr
-    assert "waiting for Redis" in process.stderr.readline()
+    assert "waiting for " in process.stderr.readline()
 
     # when
     process.send_signal(number)
