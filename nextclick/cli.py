@@ -8,6 +8,7 @@ Nothing but the standard library is imported before a verb runs, so that --help 
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import sys
@@ -34,7 +35,7 @@ from nextclick.verbs import (
     validate,
 )
 from nextclick.verbs.declare import Verbs
-from schemas.errors import NextclickError, SettingsError, UsageError
+from schemas.errors import DataError, NextclickError, SettingsError, UsageError
 from schemas.settings import Settings
 
 _DEFAULT_CONFIG: Final = Path("nextclick.toml")
@@ -89,6 +90,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader left; what Python would flush at exit must not complain about it once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE_CODE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            return _defect()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"nextclick: {error}: the output is not whole; make room, or send it elsewhere", file=sys.stderr)
+        return DataError.exit_code
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except ModuleNotFoundError as error:

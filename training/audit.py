@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import bots
-from training.choice import Records, Sittings
+from training.choice import Choice, Records, Sittings
 from training.clock import Clock
 from training.fields import TYPES
 from training.log import EventLog
-from training.past import learnable
+from training.past import learnable, nothing
 from training.spool import Spool
 
 _QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
@@ -43,6 +43,8 @@ class Audit:
     rows: int
     events: dict[str, int]
     faults: dict[str, int]
+    #: Of each field at fault, the first row and its value.
+    examples: dict[str, str]
     clocks: dict[str, Clock]
     first_ts: int
     last_ts: int
@@ -74,7 +76,7 @@ def audit(log: EventLog, catalogue: Collection[str] | None) -> Audit:
         for records in spool:
             found = Sittings.of(records)
             tally.count(records, found, named=spool.named)
-            tally.judge(log.choice.of(found))
+            tally.judge(found, log.choice)
         seen = np.flatnonzero(tally.items).astype(np.uint32)
         ids = spool.ids(seen) if catalogue is not None else []
     known = frozenset(catalogue or ())
@@ -83,9 +85,10 @@ def audit(log: EventLog, catalogue: Collection[str] | None) -> Audit:
         rows=log.events + log.faults.total(),
         events=dict(+spool.types),
         faults=dict(log.faults.most_common()),
+        examples=log.examples,
         clocks=log.clocks,
-        first_ts=tally.first_ts,
-        last_ts=tally.last_ts,
+        first_ts=spool.first_ts,
+        last_ts=spool.last_ts,
         sessions=len(tally.lengths),
         lengths=_lengths(tally.lengths),
         items=len(seen),
@@ -96,14 +99,14 @@ def audit(log: EventLog, catalogue: Collection[str] | None) -> Audit:
         unknown=None if catalogue is None else Unknown(sum(lacking), len(lacking)),
         trained={"events": tally.events, "sessions": tally.sessions, "items": len(tally.learned)},
         left_out=tuple(_left_out(log, spool, tally)),
-        refused=refusal(tally.events, tally.sessions, len(tally.learned)),
+        refused=refusal(tally.events, tally.sessions, len(tally.learned))
+        if tally.events
+        else nothing(log.choice, spool),
     )
 
 
 def refusal(events: int, sessions: int, items: int) -> str | None:
     """Why there is nothing to learn in so many events of people, if there is not."""
-    if not events:
-        return "no event is left to learn from: only impressions, removals, bots or withdrawn consent"
     if items < 2:
         return (
             "the log is about a single item, and nothing can be ranked; name another column with --map item_id=COLUMN"
@@ -122,8 +125,6 @@ class _Tally:
 
     coarse: bool
     clocked: bool
-    first_ts: int = 2**63 - 1
-    last_ts: int = 0
     repeated: int = 0
     copied: int = 0
     disorder: int = 0
@@ -137,10 +138,6 @@ class _Tally:
 
     def count(self, records: Records, found: Sittings, *, named: bool) -> None:
         """All of it, whatever was chosen."""
-        if not len(records):
-            return
-        self.first_ts = min(self.first_ts, int(records["ts"].min()))
-        self.last_ts = max(self.last_ts, int(records["ts"].max()))
         self.repeated += int(found.repeated().sum()) if named else 0
         self.copied += int(found.copied().sum()) if self.clocked else 0
         self.disorder += _disorder(records)
@@ -148,10 +145,10 @@ class _Tally:
         size = max(len(touched), len(self.items))
         self.items = np.pad(self.items, (0, size - len(self.items))) + np.pad(touched, (0, size - len(touched)))
 
-    def judge(self, chosen: Sittings) -> None:
-        """What was chosen, as training would take it."""
-        everyone, _ = learnable(chosen, coarse=self.coarse, bots=True)
-        people, refused = learnable(chosen, coarse=self.coarse, bots=False)
+    def judge(self, found: Sittings, choice: Choice) -> None:
+        """What is chosen of it, as training would take it."""
+        everyone, _ = learnable(found, choice, coarse=self.coarse, bots=True)
+        people, refused = learnable(found, choice, coarse=self.coarse, bots=False)
         self.refused += refused
         self.lengths = np.append(self.lengths, np.diff(everyone.starts))
         self.events += len(people.events)

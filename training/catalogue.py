@@ -18,6 +18,8 @@ from training.columns import Columns, form
 _STEP: Final = ">"
 _FIELDS: Final = ("schema", *Item.__struct_fields__)
 _STRUCTURED: Final = frozenset({"category", "attrs"})
+#: More digits than a time of ours has.
+_EPOCH_MS: Final = re.compile(r"[0-9]{1,18}")
 _PATH: Final = re.compile(r"`\$\.(\w+)")
 
 
@@ -43,7 +45,7 @@ class Catalogue:
                     yield item
 
     def _item(self, fields: dict[str, Any]) -> Item | None:
-        if "created_at" in fields and str(fields["created_at"]).isdigit():
+        if _EPOCH_MS.fullmatch(str(fields.get("created_at", ""))):
             fields["created_at"] = int(fields["created_at"])
         if isinstance(attrs := fields.get("attrs"), str):
             fields["attrs"] = _read(attrs)

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 import polars as pl
 
+from schemas.errors import DataError
 from training.lines import count
 
 #: A separator and the field behind it: in quotes that close, or not begun by one. What does not consist of such
@@ -25,8 +26,13 @@ class Header:
     @classmethod
     def of(cls, line: str, kind: str) -> Self:
         # Half of Europe's CSV has semicolons.
+        if "\r" in line:
+            raise DataError("columns", "the lines of the file end as on an old Macintosh (CR); end them with LF")
         separator = "\t" if kind == "tsv" else ";" if line.count(";") > line.count(",") else ","
-        return cls(separator, tuple(next(csv.reader([line], delimiter=separator), [])))
+        try:
+            return cls(separator, tuple(next(csv.reader([line], delimiter=separator), [])))
+        except csv.Error as error:
+            raise DataError("columns", f"the header cannot be read: {error}; write the file again") from error
 
 
 def read(lines: pl.DataFrame, header: Header, names: Mapping[str, str], faults: Counter[str]) -> pl.DataFrame:
@@ -40,12 +46,14 @@ def read(lines: pl.DataFrame, header: Header, names: Mapping[str, str], faults: 
 
 
 def _bare(lines: pl.DataFrame, header: Header, places: Mapping[str, int], faults: Counter[str]) -> pl.DataFrame:
-    width = len(header.columns)
-    cells = lines["text"].str.split_exact(header.separator, width).struct.unnest()
-    whole = cells[f"field_{width - 1}"].is_not_null() & cells[f"field_{width}"].is_null()
+    last = len(header.columns) - 1
+    # Split before it is known to fit, a short row would take as much memory as a whole one.
+    whole = lines["text"].str.count_matches(header.separator, literal=True) == last
     count(faults, cells=len(lines) - int(whole.sum()))
+    lines = lines.filter(whole)
+    cells = lines["text"].str.split_exact(header.separator, last).struct.unnest()
     fields = [_filled(cells[f"field_{place}"]).alias(field) for field, place in places.items()]
-    return lines.select("row").with_columns(fields).filter(whole)
+    return lines.select("row").with_columns(fields)
 
 
 def _quoted(lines: pl.DataFrame, header: Header, places: Mapping[str, int], faults: Counter[str]) -> pl.DataFrame:

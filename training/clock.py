@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -60,6 +61,11 @@ def millis(clock: Clock) -> pl.Expr:
         )
         read = pl.when(number.is_between(low, high, closed="left")).then((number * scale).round()).cast(pl.Int64)
     return pl.when(read >= 0).then(read)
+
+
+def written(ts: int) -> str:
+    """A time of a log as --since and --until take it."""
+    return datetime.fromtimestamp(ts / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _number(value: pl.Expr) -> pl.Expr:

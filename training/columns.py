@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,11 +19,11 @@ from schemas.errors import DataError, UsageError
 from training import cells, objects
 from training.cells import Header
 from training.lines import COMPRESSIONS, Hash, Lines, hash_file
+from training.stored import Stored
 
 _FORMS: Final = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".tsv": "tsv"}
 _PARQUET: Final = ".parquet"
 _READABLE: Final = "an event log or catalogue is .ndjson, .csv or .tsv, plain, .gz, .xz or .zst, or .parquet"
-_PARQUET_ROWS: Final = 500_000
 #: How much of a header is shown to the person who is to mend it.
 _SHOWN: Final = 200
 
@@ -58,29 +58,22 @@ class Columns:
 
     def _cells(self, blocks: Iterator[pl.DataFrame], kind: str) -> Iterator[pl.DataFrame]:
         first = next(blocks, None)
-        header = Header.of("" if first is None or first.is_empty() else first["text"][0], kind)
+        try:
+            header = Header.of("" if first is None or first.is_empty() else first["text"][0], kind)
+        except DataError as error:
+            raise DataError(error.reason, f"{self.path}: {error.detail}") from error
         self._check(header.columns)
         for block in chain([] if first is None else [first[1:]], blocks):
             yield cells.read(block, header, self.names, self.faults)
 
     def _stored(self) -> Iterator[pl.DataFrame]:
-        try:
-            stored = pl.read_parquet_schema(self.path)
-            self._check(list(stored))
-            fields = [
-                _text(column, stored[column]).alias(field)
-                for field, column in self.names.items()
-                if column in stored and (field in self.structured or not stored[column].is_nested())
-            ]
-            batches = pl.scan_parquet(self.path).select(fields)
-            at = 1
-            for block in batches.collect_batches(chunk_size=_PARQUET_ROWS, maintain_order=True):
+        at = 1
+        with closing(Stored(self.path)) as stored:
+            self._check(stored.columns())
+            for block in stored.read(self.names, self.structured):
                 yield block.with_row_index("row", at).with_columns(pl.col("row").cast(pl.Int64))
                 at += len(block)
-            hash_file(self.path, self.hashed)
-        except (OSError, pl.exceptions.PolarsError) as error:
-            detail = f"{self.path}: {error}; the file is damaged, cut off, or no Parquet: fetch or write it again"
-            raise DataError("unreadable", detail) from error
+        hash_file(self.path, self.hashed)
 
     def _check(self, columns: Sequence[str]) -> None:
         missing = sorted(set(self.wanted) - set(columns))
@@ -91,19 +84,6 @@ class Columns:
         if twice := sorted(name for name, times in Counter(columns).items() if name and times > 1):
             detail = f"{self.path} has the column {', '.join(twice)} twice, and which of them is meant cannot be told"
             raise DataError("columns", f"{detail}. Rename or remove one")
-
-
-def _text(column: str, kind: pl.DataType) -> pl.Expr:
-    """A stored column as other files would have it; lists stay."""
-    value = pl.col(column)
-    if isinstance(kind, pl.Datetime):
-        moment = value.dt.convert_time_zone("UTC") if kind.time_zone else value
-        return moment.dt.to_string("%Y-%m-%dT%H:%M:%S%.3f" + ("Z" if kind.time_zone else ""))
-    if kind.is_nested():
-        return value
-    text = value.cast(pl.String, strict=False)
-    # Numbers with gaps are often stored as floats, and an item 12.0 is the item 12.
-    return text.str.strip_suffix(".0") if kind.is_float() else text
 
 
 def form(path: Path) -> str:

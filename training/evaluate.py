@@ -17,11 +17,11 @@ from schemas.errors import DataError
 from serving.ranking.pool import POOL
 from serving.ranking.sessions import Sessions
 from training import bootstrap, overlap, rounds
+from training.clock import written
 from training.contest import FUSION, SOURCE_LIMIT
 from training.coverage import Coverage, coverage
 from training.figures import Band, Figures, Lead, Reach, by_length, by_popularity, figures, reach
-from training.overlap import written
-from training.predictions import Predictions
+from training.predictions import Predictions, known_share
 from training.rounds import Round
 from training.standings import Field, Show, compete
 
@@ -80,6 +80,9 @@ def evaluate(
     test: Sessions, trained: Trained, field: Field, switches: Switches, threads: int, show: Show | None = None
 ) -> Evaluation:
     """Of `test`, whose items are those of the bundle's table. DataError when it overlaps, or asks nothing."""
+    if len(test.items) and not known_share(test):
+        detail = "the bundle knows no item of this log: evaluate one that was trained on this shop's items"
+        raise DataError("unknown", f"{detail}, or name the column of their ids with --map item_id=COLUMN")
     # 1
     if not switches.allow_overlap:
         overlap.check(test, trained.snapshot, trained.last_ts)

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Protocol
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 LINE_MAX_BYTES: Final = 64 * 1024
 #: How much text is in memory at a time. Its columns take several times as much.
 BLOCK_BYTES: Final = 16 * 1024 * 1024
+
+#: And how many lines, however short: each takes some hundred bytes besides its text.
+_LINES_MAX: Final = 500_000
+#: What unpacking .xz may take: three times what the packer's strongest setting asks for.
+_UNXZ_MAX_BYTES: Final = 256 * 1024 * 1024
 
 COMPRESSIONS: Final = (".gz", ".xz", ".zst")
 _BOM: Final = b"\xef\xbb\xbf"
@@ -58,7 +64,7 @@ class Lines:
         at = 0
         try:
             with self.path.open("rb") as raw, _decompressed(self.path, _Watched(raw, self.hashed)) as file:
-                for block in _blocks(file):
+                for block in chain.from_iterable(map(_parts, _blocks(file))):
                     yield self._texts(block, at + 1)
                     at += block.count(b"\n") + 1
         except (OSError, EOFError, zlib.error, lzma.LZMAError, cramjam.DecompressionError) as error:
@@ -116,6 +122,18 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
         yield rest
 
 
+def _parts(block: bytes) -> Iterator[bytes]:
+    """The block in halves, and these again, until none has too many lines: a small file may unpack to those alone."""
+    if block.count(b"\n") < _LINES_MAX:
+        yield block
+        return
+    half = len(block) // 2
+    middle = block.find(b"\n", half)
+    middle = block.rfind(b"\n", 0, half) if middle < 0 else middle
+    yield from _parts(block[:middle])
+    yield from _parts(block[middle + 1 :])
+
+
 @contextmanager
 def _decompressed(path: Path, raw: io.RawIOBase) -> Iterator[IO[bytes]]:
     suffix = path.suffix.lower()
@@ -124,8 +142,7 @@ def _decompressed(path: Path, raw: io.RawIOBase) -> Iterator[IO[bytes]]:
         with gzip.GzipFile(fileobj=file) as unzipped:
             yield io.BufferedReader(unzipped)
     elif suffix == ".xz":
-        with lzma.LZMAFile(file) as plain:
-            yield io.BufferedReader(plain)
+        yield io.BufferedReader(_Unxz(file))
     elif suffix == ".zst":
         while file.read(BLOCK_BYTES):
             pass
@@ -140,6 +157,42 @@ def _decompressed(path: Path, raw: io.RawIOBase) -> Iterator[IO[bytes]]:
             yield text
     else:
         yield file
+
+
+class _Unxz(io.RawIOBase):
+    """The streams of an .xz, one after another. Python's own reader takes a damaged second one for the end."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._packed = packed
+        self._next = b""
+        self._stream = lzma.LZMADecompressor(memlimit=_UNXZ_MAX_BYTES)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        room = memoryview(buffer)
+        while not (self._stream.eof and self._ended()):
+            data = b""
+            if self._stream.needs_input:
+                data, self._next = self._next or self._packed.read(io.DEFAULT_BUFFER_SIZE), b""
+                if not data:
+                    raise EOFError("it ends within a stream")
+            if text := self._stream.decompress(data, len(room)):
+                room[: len(text)] = text
+                return len(text)
+        return 0
+
+    def _ended(self) -> bool:
+        """Whether no other stream follows; where one does, it is begun. Between them there may be zeros."""
+        self._next = self._stream.unused_data.lstrip(b"\0")
+        while not self._next:
+            data = self._packed.read(io.DEFAULT_BUFFER_SIZE)
+            if not data:
+                return True
+            self._next = data.lstrip(b"\0")
+        self._stream = lzma.LZMADecompressor(memlimit=_UNXZ_MAX_BYTES)
+        return False
 
 
 class _Watched(io.RawIOBase):

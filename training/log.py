@@ -1,7 +1,8 @@
 """Event logs: what shoppers did, from files in the click event's field names, as columns or as the clicks of Kafka.
 
-`event_id` and `type` may be absent: an id is hashed from the file's own name and the row's number, so that
-two rows are never one event, and the type is `view`.
+`event_id` and `type` may be absent: an id is hashed from the file's own name and the row's number, and where these
+are not enough from the file's place among those of its name and the event's in its row, so that no two events are
+one; the type is `view`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ from training.spool import Spool
 
 #: How many rows of a file are looked at to tell how its times are written.
 _LOOKED_AT: Final = 100
+#: How much of a value is shown, and how many types that are none.
+_SHOWN: Final = 40
+_TYPES_SHOWN: Final = 5
 _REQUIRED: Final = ("session_id", "item_id", "ts")
 _FIELDS: Final = ("schema", *Click.__struct_fields__)
 #: Fields of many values. A cell of CSV cannot hold them.
@@ -91,6 +95,10 @@ class EventLog:
         self.events = 0
         #: Rows left out, by what was wrong with them.
         self.faults: Counter[str] = Counter()
+        #: Of each field at fault, where it first was and with what: "row 7: 'soon'".
+        self.examples: dict[str, str] = {}
+        #: What stood for a type and is none.
+        self._types: Counter[str] = Counter()
         #: How the times of each file were found to be written.
         self.clocks: dict[str, Clock] = {}
         self._hash = sha256()
@@ -112,11 +120,12 @@ class EventLog:
     def __iter__(self) -> Iterator[Click]:
         """The chosen events as clicks."""
         kept = self._kept() if self.choice else None
+        names = _distinct(self._paths)
         at = 0
-        for path, frame in self._blocks():
+        for file, frame in self._blocks():
             chosen = frame if kept is None else frame.filter(kept[at : at + len(frame)])
             at += len(frame)
-            yield from self._clicks(path.name, chosen)
+            yield from self._clicks(names[file], chosen)
 
     def _kept(self) -> NDArray[np.bool_]:
         with Spool(self.frames()) as spool:
@@ -125,16 +134,34 @@ class EventLog:
                 kept[self.choice.of(Sittings.of(part)).events["row"]] = True
         return kept
 
-    def _blocks(self, without: frozenset[str] = frozenset()) -> Iterator[tuple[Path, pl.DataFrame]]:
+    def _blocks(self, without: frozenset[str] = frozenset()) -> Iterator[tuple[int, pl.DataFrame]]:
+        """With the number of the file that each is from."""
         self._start()
-        for path, frame in self._rows(without) if self.clocked else self._sequences():
-            yield path, self._sound(frame, self.clocks[path.name])
+        for file, frame in self._rows(without) if self.clocked else self._sequences():
+            yield file, self._sound(frame, self.clocks[self._paths[file].name])
+        self._refuse_types()
         if not self.events:
             names = ", ".join(str(path) for path in self._paths)
-            raise DataError("empty", f"{names}: no event in {self.faults.total()} rows{_listed(self.faults)}")
+            mapped = ". `--map FIELD=COLUMN` and `--set FIELD=VALUE` name what fits" if self.faults else ""
+            found = f"; at fault: {self.at_fault}{mapped}" if self.faults else ""
+            raise DataError("empty", f"{names}: no event in {self.faults.total()} rows{found}")
 
-    def _rows(self, without: frozenset[str]) -> Iterator[tuple[Path, pl.DataFrame]]:
-        for path in self._paths:
+    @property
+    def at_fault(self) -> str:
+        """What was wrong, the commonest first, with an example of each field."""
+        shown = {reason: f" (first in {example})" for reason, example in self.examples.items()}
+        return ", ".join(f"{reason} {times}{shown.get(reason, '')}" for reason, times in self.faults.most_common())
+
+    def _refuse_types(self) -> None:
+        """DataError where most rows are lost to types that are not ours: the shop has its own words for them."""
+        if 2 * self.faults["type"] > self.events + self.faults.total():
+            met = ", ".join(f"{_shown(value)} {times}" for value, times in self._types.most_common(_TYPES_SHOWN))
+            allowed = f"a type is one of {', '.join(fields.TYPES)}"
+            detail = f"{self.faults['type']} rows have a type that is none: {met}; {allowed}. Write these, or "
+            raise DataError("type", detail + "take all rows for one with --set type=view")
+
+    def _rows(self, without: frozenset[str]) -> Iterator[tuple[int, pl.DataFrame]]:
+        for file, path in enumerate(self._paths):
             blocks = (frame for frame in self._opened(path, without) if len(frame))
             first = next(blocks, None)
             if first is None:
@@ -142,11 +169,11 @@ class EventLog:
             head = first.head(_LOOKED_AT).with_columns(**self._filled(first.columns))
             self.clocks[path.name] = clock.detect(head["ts"])
             for frame in chain([first], blocks):
-                yield path, frame.with_columns(**self._filled(frame.columns))
+                yield file, frame.with_columns(**self._filled(frame.columns))
 
     def _opened(self, path: Path, without: frozenset[str] = frozenset()) -> Columns:
-        # A cell of CSV has one value.
-        absent = without if form(path) in ("ndjson", "parquet") else _STRUCTURED
+        # A cell of CSV has one value, a column of Parquet one or a list of them.
+        absent = {"ndjson": without, "parquet": _CLICKS_OWN}.get(form(path), _STRUCTURED)
         names = {field: column for field, column in self._columns.items() if field not in absent}
         return Columns(path, names, self.faults, self._wanted, _STRUCTURED, self._hash)
 
@@ -156,13 +183,13 @@ class EventLog:
             name: pl.lit(value) for name, value in self._fixed.items()
         }
 
-    def _sequences(self) -> Iterator[tuple[Path, pl.DataFrame]]:
+    def _sequences(self) -> Iterator[tuple[int, pl.DataFrame]]:
         files = [Sequences(path, self._layout, self.faults, self._hash) for path in self._paths]
         lines = [file.lines() for file in files]
         for at, file in enumerate(files):
             self.clocks[file.path.name] = Clock.NONE
             for frame in file.read(sum(lines[:at]), sum(lines)):
-                yield file.path, frame.with_columns(**{name: pl.lit(value) for name, value in self._fixed.items()})
+                yield at, frame.with_columns(**{name: pl.lit(value) for name, value in self._fixed.items()})
 
     def _sound(self, frame: pl.DataFrame, kind: Clock) -> pl.DataFrame:
         """The rows without a fault, as clicks have them."""
@@ -171,32 +198,58 @@ class EventLog:
         wrong = rules.select(pl.any_horizontal(pl.all())).to_series()
         if wrong.any():
             first = pl.coalesce(pl.when(pl.col(reason)).then(pl.lit(reason)) for reason in rules.columns)
-            reasons = rules.filter(wrong).select(first.alias("reason")).to_series().value_counts()
-            count(self.faults, **dict(reasons.iter_rows()))
+            reasons = rules.filter(wrong).select(first.alias("reason")).to_series()
+            count(self.faults, **dict(reasons.value_counts().iter_rows()))
+            self._note(frame.filter(wrong), reasons)
         self.events += len(typed) - int(wrong.sum())
         return typed.filter(~wrong)
 
+    def _note(self, wrong: pl.DataFrame, reasons: pl.Series) -> None:
+        """Examples of rows at fault, and all types that are none."""
+        for reason in reasons.unique(maintain_order=True).to_list():
+            at = reasons.index_of(reason)
+            if at is not None and reason in wrong.columns:
+                self.examples.setdefault(reason, f"row {wrong['row'][at]}: {_shown(wrong[reason][at])}")
+        if "type" in wrong.columns:
+            for value, times in wrong["type"].filter(reasons == "type").value_counts().iter_rows():
+                self._types[value] += times
+
     def _clicks(self, name: str, frame: pl.DataFrame) -> Iterator[Click]:
         for row in frame.iter_rows(named=True):
-            number = row.pop("row")
+            place = f"{row.pop('row')}"
+            # Some kinds of files have several events in a row.
+            if within := row.pop("within", 0):
+                place += f"\0{within}"
             try:
-                yield _click(row, name, number)
+                yield _click(row, f"{name}\0{place}")
             except (DataError, msgspec.DecodeError):
                 self.events -= 1
                 self.faults["attrs"] += 1
 
 
-def _click(row: dict[str, Any], name: str, number: int) -> Click:
+def _click(row: dict[str, Any], place: str) -> Click:
     """Of fields that are sound, but for the attributes, which no column can tell of."""
     given = {field: value for field, value in row.items() if value is not None and field != "schema"}
     given["type"] = fields.TYPES[given["type"]]
-    given.setdefault("event_id", blake2b(f"{name}\0{number}".encode(), digest_size=12).hexdigest())
+    given.setdefault("event_id", blake2b(place.encode(errors="surrogateescape"), digest_size=12).hexdigest())
     if "attrs" in given:
         given["attrs"] = msgspec.json.decode(given["attrs"])
     return wire.convert(given, Click)
 
 
-def _listed(faults: Counter[str]) -> str:
-    """What was wrong, the commonest first, as the end of a sentence."""
-    listed = ", ".join(f"{reason} {count}" for reason, count in faults.most_common())
-    return f"; at fault: {listed}. `--map FIELD=COLUMN` and `--set FIELD=VALUE` name what fits" if listed else ""
+def _distinct(paths: Sequence[Path]) -> list[str]:
+    """The files' own names; behind one that an earlier file has, how many have it."""
+    earlier: Counter[str] = Counter()
+    names = []
+    for path in paths:
+        names.append(f"{path.name}\0\0{earlier[path.name]}" if path.name in earlier else path.name)
+        earlier[path.name] += 1
+    return names
+
+
+def _shown(value: object) -> str:
+    """A value as a person may see it: short, and obeyed by no terminal."""
+    if value is None:
+        return "nothing"
+    text = str(value)
+    return ascii(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")

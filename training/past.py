@@ -16,7 +16,8 @@ from serving.ranking.past import Past
 from serving.ranking.sessions import DEEDS, Sessions
 from serving.ranking.table import Table
 from training.bots import superhuman
-from training.choice import Sittings
+from training.choice import Choice, Sittings
+from training.clock import written
 from training.log import EventLog
 from training.spool import Spool
 
@@ -49,13 +50,13 @@ def gather(log: EventLog, catalogue: Mapping[str, Item], *, bots: bool = False) 
 
         def parts(counted: Counter[str]) -> Iterator[Sittings]:
             for records in spool:
-                found, refused = learnable(log.choice.of(Sittings.of(records)), coarse=coarse, bots=bots)
+                found, refused = learnable(Sittings.of(records), log.choice, coarse=coarse, bots=bots)
                 counted.update(refused)
                 yield found
 
         order = _Order.of(parts(left_out))
         if not len(order.items):
-            raise DataError("empty", "no event to learn from: only impressions, removals, bots or withdrawn consent")
+            raise DataError("empty", nothing(log.choice, spool))
         ids = spool.ids(order.items)
         table = Table.make(ids, catalogue) if log.clocked else Table.make(ids, catalogue).undated()
         places = np.zeros(int(order.items[-1]) + 1, dtype=np.int32)
@@ -65,16 +66,28 @@ def gather(log: EventLog, catalogue: Mapping[str, Item], *, bots: bool = False) 
     return Gathered(Past(sessions, table), +Counter(dict(zip(DEEDS, types, strict=True))), left_out)
 
 
-def learnable(found: Sittings, *, coarse: bool, bots: bool) -> tuple[Sittings, Counter[str]]:
-    """The deeds of the sessions that may be learned from, and how many may not. Where `bots` are wanted, they may.
+def learnable(found: Sittings, choice: Choice, *, coarse: bool, bots: bool) -> tuple[Sittings, Counter[str]]:
+    """The deeds of the chosen sessions that may be learned from, and how many may not. Wanted `bots` may.
 
-    A session in which consent was withdrawn is left out whole, as the fold erases it.
+    A session in which consent was withdrawn is left out whole, as the fold erases it: before anything is chosen,
+    since it may have been withdrawn after the span that is, or in an event that is dropped as another's double.
     """
-    refused = found.any(~found.events["consent"])
-    deeds = found.whose(~refused)
+    withdrawn = found.any(~found.events["consent"])
+    refused, deeds = choice.of(found.whose(withdrawn)), choice.of(found.whose(~withdrawn))
     deeds = deeds.where(deeds.events["type"] < len(DEEDS))
     robots = superhuman(deeds, coarse) & (not bots)
-    return deeds.whose(~robots), +Counter(consent=int(refused.sum()), bots=int(robots.sum()))
+    return deeds.whose(~robots), +Counter(consent=len(refused), bots=int(robots.sum()))
+
+
+def nothing(choice: Choice, spool: Spool) -> str:
+    """Why no event is left to learn from."""
+    span = f"the log is from {written(spool.first_ts)} to {written(spool.last_ts)}" if spool.events else "it is empty"
+    if choice.since_ms is not None and choice.since_ms > spool.last_ts:
+        return f"no session starts at --since {written(choice.since_ms)} or later: {span}"
+    if choice.until_ms is not None and choice.until_ms <= spool.first_ts:
+        return f"no event is before --until {written(choice.until_ms)}: {span}"
+    left = "no event is left to learn from: only impressions, removals, bots or withdrawn consent"
+    return left if choice.since_ms is None is choice.until_ms else f"{left} between --since and --until; {span}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from serving.ranking.table import Table
 
 #: An item that the bundle does not know. As a target no row can hit it, and none is spared it.
 UNKNOWN: Final = -1
+#: So small a share of views is no log of views: foretelling them alone would ask next to nothing.
+_STRAY_MAX: Final = 0.01
 
 
 def told_by(table: Table, past: Past) -> Sessions:
@@ -88,10 +90,15 @@ class Predictions:
 
 
 def deed_of(sessions: Sessions) -> int:
-    """What is foretold: views where the log has any, else its commonest type."""
+    """What is foretold: views where the log has them, and not a stray one, else its commonest type."""
     counts = np.bincount(sessions.types, minlength=len(DEEDS))
     view = DEEDS.index("view")
-    return view if counts[view] else int(counts.argmax())
+    return view if counts[view] > _STRAY_MAX * counts.sum() else int(counts.argmax())
+
+
+def known_share(sessions: Sessions) -> float:
+    """Of the events, those about items that the bundle knows."""
+    return float(_known(sessions.items, sessions.catalogue).mean()) if len(sessions.items) else 0.0
 
 
 def _known(items: NDArray[np.int32], catalogue: int) -> NDArray[np.bool_]:

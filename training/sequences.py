@@ -47,19 +47,21 @@ class Sequences:
         return sum(map(len, Lines(self.path, Counter())))
 
     def read(self, before: int, total: int) -> Iterator[pl.DataFrame]:
-        """Blocks of `row`, `session_id`, `item_id` and `ts`, as `before` lines of `total` stand in earlier files."""
+        """Blocks of events, `within` a row one after another, as `before` lines of `total` stand in earlier files."""
         last = ""
         for lines in Lines(self.path, self.faults, self.hashed):
             numbered = lines.with_columns(pl.int_range(before, before + len(lines)).alias("line"))
             before += len(lines)
             if self.layout is Layout.SAMPLES:
                 numbered, last = self._longest(numbered, last)
-            yield numbered.select(
+            listed = numbered.select(
                 "row",
                 pl.format("line-{}", "line").alias("session_id"),
                 (_BEGIN_MS + pl.col("line") * _SPAN_MS // total).alias("ts"),
                 pl.col("text").str.extract_all(r"\S+").alias("item_id"),
-            ).explode("item_id")
+            )
+            within = pl.int_ranges(pl.col("item_id").list.len()).alias("within")
+            yield listed.with_columns(within).explode("item_id", "within")
 
     def _longest(self, lines: pl.DataFrame, last: str) -> tuple[pl.DataFrame, str]:
         """Of each session's predictions the first and longest, which holds the others; and the last prefix."""

@@ -50,6 +50,8 @@ class Spool:
         self.types: Counter[str] = Counter()
         #: Some of the events have ids of their own.
         self.named = False
+        self.first_ts = 2**63 - 1
+        self.last_ts = 0
         self._minutes = 0
         # Polars forgets the codes when the last column that has them is gone, so one stays.
         self._codes = pl.Series("item", [], dtype=pl.Categorical(pl.Categories.random()))
@@ -114,6 +116,8 @@ class Spool:
 
     def _add(self, records: NDArray[np.void]) -> None:
         self.events += len(records)
+        self.first_ts = min(self.first_ts, int(records["ts"].min(initial=self.first_ts)))
+        self.last_ts = max(self.last_ts, int(records["ts"].max(initial=self.last_ts)))
         self._minutes += int(np.count_nonzero(records["ts"] % _MINUTE_MS == 0))
         for code, times in enumerate(np.bincount(records["type"]).tolist()):
             self.types[TYPES[code]] += times

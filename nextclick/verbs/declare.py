@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
+    from training.catalogue import Catalogue
     from training.log import EventLog
 
     # The class is generic to type checkers only.
@@ -22,6 +23,14 @@ else:
 
 #: Epoch seconds reach this in the year 5138; milliseconds passed it in 1973.
 _SECONDS_BELOW: Final = 10**11
+#: Of epoch milliseconds: they reach the year 5138.
+_DIGITS_MAX: Final = 14
+#: More of anything nobody means, and sums of it fit what they are kept in.
+_LARGEST: Final = 10**12
+_SEED_MAX: Final = 2**32 - 1
+#: What file systems take of a name, less what is put around it for what is made beside; and of a whole path.
+_NAME_MAX_BYTES: Final = 240
+_PATH_MAX_BYTES: Final = 4_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Run = Callable[[argparse.Namespace, Settings], int]
@@ -52,7 +61,7 @@ def log_flags(parser: argparse.ArgumentParser) -> None:
     """What the verbs that read event logs share; `log_of` reads it."""
     flag = parser.add_argument
     flag(
-        "events", nargs="+", type=Path, metavar="EVENTS", help="event log: NDJSON, CSV, TSV or Parquet, or .gz/.xz/.zst"
+        "events", nargs="+", type=path, metavar="EVENTS", help="event log: NDJSON, CSV, TSV or Parquet, or .gz/.xz/.zst"
     )
     flag(
         "--map", action="append", default=[], type=pair, metavar="FIELD=COLUMN", help="read a field from another column"
@@ -104,8 +113,14 @@ def told_of_log(log: EventLog) -> None:
     for name, clock in log.clocks.items():
         print(f"nextclick: {name}: times are {clock}", file=sys.stderr)
     if log.faults:
-        faults = ", ".join(f"{reason} {count}" for reason, count in log.faults.most_common())
-        print(f"nextclick: {log.faults.total()} rows were left out: {faults}", file=sys.stderr)
+        print(f"nextclick: {log.faults.total()} rows were left out: {log.at_fault}", file=sys.stderr)
+
+
+def told_of_catalogue(catalogue: Catalogue) -> None:
+    """What was wrong in the items, once they have been read."""
+    if catalogue.faults:
+        faults = ", ".join(f"{reason} {count}" for reason, count in catalogue.faults.most_common())
+        print(f"nextclick: in the catalogue were at fault: {faults}", file=sys.stderr)
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -117,7 +132,7 @@ def pair(text: str) -> tuple[str, str]:
 
 def moment(text: str) -> int:
     """Epoch milliseconds, from them, from seconds, or from ISO-8601; without a zone it is UTC."""
-    if text.isascii() and text.isdigit():
+    if text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX:
         return int(text) * (1000 if int(text) < _SECONDS_BELOW else 1)
     try:
         found = datetime.fromisoformat(text)
@@ -126,17 +141,40 @@ def moment(text: str) -> int:
     return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
 
 
+def path(text: str) -> Path:
+    """A path that a file can have and a message can name."""
+    try:
+        named = text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not UTF-8; rename the file") from None
+    if len(named) > _PATH_MAX_BYTES or max(map(len, named.split(b"/"))) > _NAME_MAX_BYTES:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}... is too long for the name of a file")
+    return Path(text)
+
+
 def positive(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    number = _whole(text)
+    if not 1 <= number <= _LARGEST:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from 1 to {_LARGEST}")
     return number
+
+
+def seed(text: str) -> int:
+    number = _whole(text)
+    if not 0 <= number <= _SEED_MAX:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from 0 to {_SEED_MAX}")
+    return number
+
+
+def _whole(text: str) -> int:
+    """-1 for what is none, or longer than any that is meant."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(_LARGEST)) else -1
 
 
 def positive_real(text: str) -> float:
     number = _real(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    if not 0 < number <= _LARGEST:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number above 0, at most {_LARGEST}")
     return number
 
 

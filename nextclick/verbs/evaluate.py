@@ -7,13 +7,16 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from nextclick.verbs.declare import Verbs, json_flag, log_flags, log_of, positive, told_of_log, verb
+from nextclick.verbs.declare import Verbs, json_flag, log_flags, log_of, path, positive, told_of_log, verb
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
     from serving.ranking.table import Table
+
+#: Below this share of known events the figures say more of the wrong bundle than of a good or bad one.
+_KNOWN_MIN: Final = 0.5
 
 
 def declare(verbs: Verbs) -> None:
@@ -25,9 +28,9 @@ def declare(verbs: Verbs) -> None:
         example="nextclick evaluate bundle clicks.csv.gz --since 2014-09-29T03:00:00Z\n"
         "nextclick evaluate bundle tuesday.parquet --live-counts 3600 --json",
     )
-    evaluate.add_argument("bundle", type=Path, metavar="BUNDLE", help="what training made")
+    evaluate.add_argument("bundle", type=path, metavar="BUNDLE", help="what training made")
     log_flags(evaluate)
-    evaluate.add_argument("--catalog", type=Path, metavar="FILE", help="the items: how many the bundle lacks is said")
+    evaluate.add_argument("--catalog", type=path, metavar="FILE", help="the items: how many the bundle lacks is said")
     evaluate.add_argument(
         "--live-counts", type=positive, metavar="SECONDS", help="count anew every so many seconds of the log"
     )
@@ -41,13 +44,13 @@ def declare(verbs: Verbs) -> None:
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from nextclick.evaluation import draw
     from nextclick.progress import bar
-    from nextclick.terminal import say_json
+    from nextclick.terminal import say, say_json
     from serving.state import bundles
     from training import memory, past
     from training.evaluate import Switches, Trained, evaluate
     from training.field import ROWS, Field
     from training.judging import Judging
-    from training.predictions import told_by
+    from training.predictions import known_share, told_by
 
     start_s = time.monotonic()
     clicks = log_of(arguments)
@@ -56,6 +59,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     field = Field(Judging(ranker, found.blind), found.snapshot, arguments.rows or ROWS)
     test = told_by(ranker.table, past.gather(clicks, {}, bots=True).past)
     told_of_log(clicks)
+    if (share := known_share(test)) < _KNOWN_MIN:
+        say(f"the bundle knows the items of only {share:.0%} of the events: it may be another shop's, or too old")
     trained = Trained(
         manifest.version, found.snapshot, manifest.data.last_ts, tuple(ranker.sources), ranker.options.drop_last_item
     )

@@ -9,7 +9,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nextclick.verbs.declare import Verbs, json_flag, log_flags, log_of, log_words, positive_real, told_of_log, verb
+from nextclick.verbs.declare import (
+    Verbs,
+    json_flag,
+    log_flags,
+    log_of,
+    log_words,
+    path,
+    positive_real,
+    seed,
+    told_of_catalogue,
+    told_of_log,
+    verb,
+)
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,10 +37,10 @@ def declare(verbs: Verbs) -> None:
         example="nextclick train clicks.csv.gz --catalog items.csv.gz --out bundle",
     )
     log_flags(train)
-    train.add_argument("--catalog", type=Path, metavar="FILE", help="the items, with their titles")
-    train.add_argument("--out", type=Path, metavar="DIR", required=True, help="the bundle; must not exist yet")
+    train.add_argument("--catalog", type=path, metavar="FILE", help="the items, with their titles")
+    train.add_argument("--out", type=path, metavar="DIR", required=True, help="the bundle; must not exist yet")
     train.add_argument("--preset", choices=("fast", "full"), default="full", help="how much work to put in")
-    train.add_argument("--seed", type=int, default=0, metavar="N", help="the same log and seed give the same bundle")
+    train.add_argument("--seed", type=seed, default=0, metavar="N", help="the same log and seed give the same bundle")
     train.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the transformer learns")
     train.add_argument(
         "--max-minutes", type=positive_real, metavar="M", help="keep only the newest sessions that fit this time"
@@ -43,7 +55,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from training.train import Order, Stages, train
 
     log = log_of(arguments)
-    catalogue = Catalogue(arguments.catalog) if arguments.catalog else ()
+    catalogue = Catalogue(arguments.catalog) if arguments.catalog else None
     out: Path = arguments.out.resolve()
     order = Order(
         out=out,
@@ -56,8 +68,10 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     )
     with Watched() as watched:
         stages = Stages(time.monotonic, watched.stage, out.parent / f".{out.name}.training")
-        manifest = train(log, catalogue, order, round(time.time() * 1000), stages)
+        manifest = train(log, catalogue or (), order, round(time.time() * 1000), stages)
     told_of_log(log)
+    if catalogue is not None:
+        told_of_catalogue(catalogue)
     if arguments.json:
         say_json(_told(manifest, out))
     else:

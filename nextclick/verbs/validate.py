@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nextclick.verbs.declare import Verbs, json_flag, log_flags, log_of, verb
+from nextclick.verbs.declare import Verbs, json_flag, log_flags, log_of, path, verb
 from schemas.errors import DataError
 from schemas.settings import Settings
 
@@ -27,7 +26,7 @@ def declare(verbs: Verbs) -> None:
         "nextclick validate sales.csv --map item_id=StockCode --set type=purchase --json",
     )
     log_flags(validate)
-    validate.add_argument("--catalog", type=Path, metavar="FILE", help="the items: what the log has and it has not")
+    validate.add_argument("--catalog", type=path, metavar="FILE", help="the items: what the log has and it has not")
     json_flag(validate)
 
 
@@ -60,6 +59,8 @@ def _told(found: Audit, catalogue: int | None, faults: Mapping[str, int]) -> Ite
     yield "rows", f"{found.rows:,}"
     yield "events", _listed(found.events)
     yield "at fault", _listed(found.faults)
+    for field, example in found.examples.items():
+        yield f"  {field}", f"first in {example}"
     for file, clock in found.clocks.items():
         yield "times", f"{clock} ({file})"
     yield "span", f"{_day(found.first_ts)} to {_day(found.last_ts)}"

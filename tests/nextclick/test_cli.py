@@ -98,8 +98,18 @@ def test_help_loads_nothing_but_the_standard_library_and_the_grammar() -> None:
         ["dead", "replay", "--wait", "-1"],
         ["bench", "rank", "--items", "0"],
         ["topics"],
+        *(["validate", "clicks.csv", flag, "9" * 30] for flag in ("--since", "--until", "--idle")),
+        ["validate", "clicks.csv", "--since", "9" * 5_000],
+        ["validate", "x" * 300 + ".csv"],
+        ["validate", "a/" * 3_000 + "clicks.csv"],
+        ["validate", "clicks\udcff.csv"],
+        ["train", "clicks.csv", "--out", "x" * 250],
+        ["train", "clicks.csv", "--out", "bundle", "--seed", "9" * 30],
+        ["train", "clicks.csv", "--out", "bundle", "--seed", "-1"],
+        ["evaluate", "bundle", "clicks.csv", "--live-counts", "9" * 30],
+        ["replay", "clicks.csv", "--limit", "9" * 30],
     ],
-    ids=" ".join,
+    ids=lambda arguments: ascii(" ".join(arguments))[:60],
 )
 def test_a_command_line_that_makes_no_sense_ends_with_64(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
@@ -220,6 +230,19 @@ def test_a_reader_who_leaves_is_no_error() -> None:
     assert code == 128 + signal.SIGPIPE
     assert process.stderr.read() == ""
     process.stderr.close()
+
+
+def test_output_that_finds_no_room_ends_with_65_and_one_sentence() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "nextclick", "bundle", "show", BUNDLE, "--json"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (65, 1)
 
 
 def test_a_bundle_says_what_it_is() -> None:

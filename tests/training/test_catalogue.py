@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from nextclick.verbs.declare import told_of_catalogue
 from schemas.errors import DataError
 from training.catalogue import Catalogue
 
@@ -80,8 +81,31 @@ def test_when_an_item_came_is_milliseconds_or_iso(tmp_path: Path, text: str, ms:
     assert [item.created_at for item in Catalogue(tmp_path / "items.csv")] == [ms]
 
 
+@pytest.mark.parametrize("text", ["²", "9" * 5_000, "-5", "9" * 18, "1e3", "٣"])
+def test_a_time_that_is_none_costs_the_item_its_time_alone(tmp_path: Path, text: str) -> None:
+    (tmp_path / "items.csv").write_text(f"item_id,created_at\n1,{text}\n", encoding="utf-8")
+    catalogue = Catalogue(tmp_path / "items.csv")
+    assert [(item.item_id, item.created_at) for item in catalogue] == [("1", None)]
+    assert catalogue.faults == {"created_at": 1}
+
+
 def test_a_catalogue_without_ids_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "items.csv"
     path.write_text("sku,title\n1,Good\n", encoding="utf-8")
     with pytest.raises(DataError, match="item_id"):
         list(Catalogue(path))
+
+
+def test_what_is_wrong_with_a_catalogue_is_told_once_it_was_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given
+    (tmp_path / "items.csv").write_text("item_id,price\n1,NaN\n2,1.00\n", encoding="utf-8")
+    catalogue = Catalogue(tmp_path / "items.csv")
+
+    # when
+    assert len(list(catalogue)) == 2
+    told_of_catalogue(catalogue)
+
+    # then
+    assert capsys.readouterr().err == "nextclick: in the catalogue were at fault: price 1\n"

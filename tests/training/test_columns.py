@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import lzma
+from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -161,3 +163,118 @@ def test_whatever_is_in_a_file_gives_events_or_one_sentence(
 def test_a_file_of_another_kind_is_refused_before_it_is_opened(tmp_path: Path, name: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         log.read([tmp_path / name])
+
+
+@pytest.mark.parametrize("ending", [".gz", ".xz", ".zst"])
+def test_what_was_packed_in_pieces_is_read_whole_or_refused(tmp_path: Path, ending: str) -> None:
+    # given
+    first, second = HEAD + f"s,a,{MS}\n" * 100_000, f"s,b,{MS}\n" * 100_000
+    begun, ended = packed(first.encode(), ending), packed(second.encode(), ending)
+    padding = bytes(8) if ending == ".xz" else b""
+    whole = written(tmp_path / f"whole.csv{ending}", begun + padding + ended + padding)
+    broken = [ended[:-9], bytes([ended[0] ^ 1]) + ended[1:], b"trailing"]
+    if ending != ".zst":  # its packers may leave out the checksum
+        broken.append(ended[:-20] + bytes([ended[-20] ^ 1]) + ended[-19:])
+
+    # then
+    assert sum(map(len, log.read([whole]).frames())) == 200_000
+    for second_piece in broken:
+        with pytest.raises(DataError, match="damaged"):
+            list(log.read([written(tmp_path / f"broken.csv{ending}", begun + padding + second_piece)]).frames())
+
+
+def test_a_small_file_of_many_short_lines_is_read_in_small_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    monkeypatch.setattr(lines, "_LINES_MAX", 100)
+    short = "\n" * 10_000
+    path = written(tmp_path / "log.csv.gz", gzip.compress((HEAD + short + f"s,a,{MS}\n" + short + "x" * 300).encode()))
+
+    # then
+    blocks = list(lines.Lines(path, Counter()))
+    assert len(blocks) > 200
+    assert [row for block in blocks for row in block["row"]] == [1, 10_002, 20_003]
+    assert [click.item_id for click in log.read([path])] == ["a"]
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.tsv"])
+def test_line_ends_of_an_old_macintosh_are_named(tmp_path: Path, name: str) -> None:
+    path = written(
+        tmp_path / name, f"session_id,item_id,ts\rs,a,{MS}\rs,b,{MS}\r".replace(",", "\t,"[name == "log.csv"])
+    )
+    with pytest.raises(DataError, match="old Macintosh") as refused:
+        list(log.read([path]))
+    assert str(path) in str(refused.value)
+
+
+def test_a_row_that_is_shorter_than_its_header_takes_no_room_for_what_it_has_not(tmp_path: Path) -> None:
+    # given 8,000 columns, and rows that would be 13 GB of empty cells
+    head = "session_id,item_id,ts" + "".join(f",c{at}" for at in range(8_000))
+    whole = f"s,a,{MS}" + "," * 8_000
+    found = log.read([written(tmp_path / "log.csv", "\n".join([head, *["x"] * 100_000, whole]))])
+
+    # then
+    assert [click.item_id for click in found] == ["a"]
+    assert found.faults == {"cells": 100_000}
+
+
+def test_a_name_with_signs_of_a_pattern_is_the_name_of_one_file(tmp_path: Path) -> None:
+    for name in ("log[1].parquet", "log1.parquet", "a=b.parquet"):
+        stored(tmp_path / name, [("s", name, MS)])
+    assert [click.item_id for click in log.read([tmp_path / "log[1].parquet"])] == ["log[1].parquet"]
+    assert [click.item_id for click in log.read([tmp_path / "a=b.parquet"])] == ["a=b.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("item_id", {"a": 1}),
+        ("ts", [1.5, 2.0]),
+        ("event_id", b"\xff\xfe"),
+        ("consent", 1),
+        ("items", {"a": 1}),
+        ("items", [["x"]]),
+        ("items", [{"a": "x"}]),
+        ("attrs", {"a": 1}),
+        ("attrs", [["x"]]),
+    ],
+)
+def test_columns_of_any_kind_give_events_or_one_sentence(tmp_path: Path, field: str, values: object) -> None:
+    # given
+    columns: dict[str, object] = {"session_id": "s", "item_id": "a", "ts": MS, "type": "impression"}
+    pl.DataFrame({name: [value] for name, value in (columns | {field: values}).items()}).write_parquet(
+        tmp_path / "log.parquet"
+    )
+
+    # then
+    with suppress(DataError):
+        assert list(log.read([tmp_path / "log.parquet"]))
+
+
+@pytest.mark.parametrize("deed", ["os.abort()", "raise BaseException('a panic')", "sys.exit(0)"])
+def test_a_decoder_that_breaks_down_costs_the_file_and_not_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str
+) -> None:
+    # given: the decoder's library does as it does with some damaged files, once it is loaded in a process of its own
+    path = stored(tmp_path / "log.parquet", [("s", "a", MS)])
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import os, sys\nif 'training.stored' in sys.orig_argv:\n    {deed}\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    # then
+    with pytest.raises(DataError, match="damaged") as refused:
+        list(log.read([path]))
+    assert "\n" not in str(refused.value)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_in_parquet_gives_events_or_one_sentence(tmp_path: Path, place: float, bit: int) -> None:
+    path = stored(tmp_path / "log.parquet", [("s", f"i{at % 9}", MS + at) for at in range(300)])
+    data = bytearray(path.read_bytes())
+    data[int(place * len(data))] ^= 1 << bit
+    path.write_bytes(data)
+    with suppress(DataError):
+        list(log.read([path]))

@@ -126,3 +126,10 @@ def test_nothing_to_foretell_is_said() -> None:
     past = at(walk(0), 0)
     with pytest.raises(DataError, match="no session has a second event"):
         evaluate(at([[1], [2]], HOUR_MS, HOUR_MS), trained(past), Field(Oracle(), past), Switches(), 1)
+
+
+def test_a_log_of_items_that_the_bundle_does_not_know_is_refused() -> None:
+    past = at(walk(0), 0)
+    foreign = Sessions(past.items - 100, past.types, past.times + 60_000, past.starts, ITEMS)
+    with pytest.raises(DataError, match=r"knows no item of this log.*--map item_id"):
+        evaluate(foreign, trained(past), Field(Oracle(), past, rows=("fusion",)), Switches(), threads=1)

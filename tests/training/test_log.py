@@ -20,6 +20,7 @@ from schemas import click as wire
 from schemas.errors import DataError, UsageError
 from tests.kit.logs import HEAD, MS, stored, written
 from training import lines, log
+from training.sequences import Layout
 
 
 def test_a_log_says_the_same_in_every_form(tmp_path: Path) -> None:
@@ -152,6 +153,20 @@ def test_rows_without_an_id_are_all_distinct_and_keep_theirs(tmp_path: Path) -> 
     # then
     assert len(set(ids)) == 10
     assert ids == [click.event_id for click in log.read([first, second])]
+
+
+@pytest.mark.parametrize("layout", [Layout.SESSIONS, Layout.SAMPLES])
+def test_events_of_one_line_and_of_files_of_one_name_are_all_distinct(tmp_path: Path, layout: Layout) -> None:
+    # given
+    (tmp_path / "other").mkdir()
+    paths = [written(folder / "log.txt", "a a\tb\n\nc c\td\n") for folder in (tmp_path, tmp_path / "other")]
+
+    # when
+    ids = [click.event_id for click in log.read(paths, layout=layout)]
+
+    # then
+    assert len(set(ids)) == len(ids) == 12
+    assert ids[:6] == [click.event_id for click in log.read(paths[:1], layout=layout)]
 
 
 def test_the_hash_is_of_the_bytes_of_all_files(tmp_path: Path) -> None:
@@ -296,3 +311,28 @@ def test_columns_are_held_to_the_rules_of_a_single_click(tmp_path: Path, events:
     assert together == alone
     for click in together:
         assert wire.decode(wire.encode(click)) == click
+
+
+def test_what_is_at_fault_is_told_with_its_first_row_and_value(tmp_path: Path) -> None:
+    # given
+    rows = ["s,a,1700000000", "s,a,soon", "s,a,later", f"{'x' * 200}\x1b,a,1700000000", "s,,1700000000"]
+    found = log.read([written(tmp_path / "log.csv", HEAD + "\n".join(rows))])
+
+    # when
+    list(found)
+
+    # then
+    assert found.at_fault.startswith("ts 2 (first in row 3: 'soon'), ")
+    assert f"session_id 1 (first in row 5: '{'x' * 40}...')" in found.at_fault
+    assert "item_id 1 (first in row 6: nothing)" in found.at_fault
+
+
+def test_a_log_most_of_whose_types_are_none_of_ours_is_refused_with_what_it_has(tmp_path: Path) -> None:
+    # given
+    rows = [f"s,a,{MS},{kind}" for kind in ("view", "detail\x1b", "detail\x1b", "add_to_cart")]
+    path = written(tmp_path / "log.csv", "session_id,item_id,ts,type\n" + "\n".join(rows))
+
+    # then
+    with pytest.raises(DataError, match=r"3 rows .*'detail\\x1b' 2, 'add_to_cart' 1; .*view, cart.*--set type=view"):
+        list(log.read([path]))
+    assert len(list(log.read([path], fixed={"type": "view"}))) == 4

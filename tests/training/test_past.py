@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from schemas.item import Item
 from schemas.wire import EpochMs
 from serving.ranking.past import Past
 from training import bots, lines, log, past, spool
+from training.audit import audit
 from training.choice import Choice
 from training.log import EventLog
 from training.sequences import Layout
@@ -82,7 +84,7 @@ def test_a_session_without_consent_is_not_learned_from(tmp_path: Path) -> None:
 
 def test_what_is_no_deed_is_not_learned_from(tmp_path: Path) -> None:
     found = written(tmp_path / "log.ndjson", [("a", "x", 0), ("a", "y", 1)], type="remove")
-    with pytest.raises(DataError, match="no event to learn from"):
+    with pytest.raises(DataError, match="no event is left to learn from"):
         past.gather(found, {})
 
 
@@ -233,3 +235,31 @@ def test_the_files_of_a_long_log_are_gone_when_it_is_gathered(tmp_path: Path, mo
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     past.gather(written(tmp_path / "log.ndjson", [("a", "x", 0), ("b", "y", 1)]), {})
     assert [path.name for path in tmp_path.iterdir()] == ["log.ndjson"]
+
+
+@pytest.mark.parametrize(
+    "choice", [Choice(until_ms=MS + 5), Choice(since_ms=MS, until_ms=MS + 2), Choice(idle_ms=3), Choice(dedupe=True)]
+)
+def test_consent_withdrawn_outside_of_what_is_chosen_is_withdrawn_all_the_same(tmp_path: Path, choice: Choice) -> None:
+    # given: it is withdrawn late, after a silence, in an event that says it is the first once more
+    path = tmp_path / "log.csv"
+    rows = [f"s,a,{MS},1,true", f"s,b,{MS + 1},2,true", f"t,c,{MS},3,true", f"s,b,{MS + 9},1,false"]
+    path.write_text("session_id,item_id,ts,event_id,consent\n" + "\n".join(rows), encoding="utf-8")
+
+    # when
+    found = past.gather(log.read([path], choice=choice), {})
+
+    # then
+    assert told(found.past) == [[("c", 0)]]
+    assert found.left_out["consent"]
+
+
+@pytest.mark.parametrize("choice", [Choice(since_ms=MS + 2), Choice(until_ms=MS), Choice(since_ms=MS + 10**9)])
+def test_a_span_in_which_nothing_is_is_told_beside_that_of_the_log(tmp_path: Path, choice: Choice) -> None:
+    path = tmp_path / "log.ndjson"
+    written(path, [("s", "a", 0), ("s", "b", 1)])
+    found = log.read([path], choice=choice)
+    says = "from 2023-11-14T22:13:20.123.* to 2023-11-14T22:13:20.124"
+    with pytest.raises(DataError, match=says):
+        past.gather(found, {})
+    assert re.search(says, audit(found, None).refused or "")

@@ -103,6 +103,12 @@ def test_without_views_the_commonest_type_is_foretold() -> None:
     assert predictions.targets.tolist() == [2]
 
 
+def test_a_stray_view_makes_no_log_of_views() -> None:
+    bought = [[(1, PURCHASE), (2, PURCHASE)]] * 60
+    assert len(Predictions.of(typed([*bought, [(3, VIEW)]], 5))) == 60
+    assert Predictions.of(typed([*bought, [(3, VIEW), (3, VIEW)]], 5)).deed == "view"
+
+
 def test_no_more_of_a_session_is_looked_at_than_production_keeps() -> None:
     # given
     sessions = Sessions.listed([[1] + [0] * 49 + [2, 1]], 3)
