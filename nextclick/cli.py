@@ -1,6 +1,7 @@
 """The command line: reads it, reads the settings, calls the verb, and turns every ending into an exit code.
 
-    0 done   64 usage   65 bad data   69 a service is unreachable   70 internal   78 bad configuration
+    0 done   64 usage   65 bad data   69 a service is unreachable   70 internal
+    73 a place cannot be written to   74 a disk is full or fails   75 somebody else is at it   78 bad configuration
 
 Nothing but the standard library is imported before a verb runs, so that --help is instant.
 """
@@ -82,8 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return code
     except NextclickError as error:
-        print(f"nextclick: {error}", file=sys.stderr)
-        return error.exit_code
+        return _told(error)
     except stops.Stopped as stop:
         return stop.exit_code
     except BrokenPipeError:
@@ -102,6 +102,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _missing(error)
     except Exception:  # noqa: BLE001 - the outermost edge: whatever was not foreseen is ours to mend
         return _defect()
+
+
+def _told(error: NextclickError) -> int:
+    """In words whatever stood in a file: no terminal obeys them."""
+    from nextclick.terminal import plain
+
+    print(f"nextclick: {plain(str(error))}", file=sys.stderr)
+    return error.exit_code
 
 
 def _missing(error: ModuleNotFoundError) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
 
-from nextclick.terminal import console
+from nextclick.terminal import console, plain
 
 if TYPE_CHECKING:
     from training.evaluate import Evaluation
@@ -25,7 +26,7 @@ def draw(evaluation: Evaluation, seconds: float, peak_bytes: int) -> None:
     if evaluation.pool is not None:
         screen.print(_pool(evaluation.pool))
     for line in _protocol(evaluation):
-        screen.print(line)
+        screen.print(plain(line), markup=False)
     screen.print(f"{seconds:.1f} s, at most {peak_bytes / 2**20:,.0f} MiB of memory")
 
 
@@ -69,17 +70,12 @@ def _table(*heads: str) -> Table:
     return drawn
 
 
-def _protocol(evaluation: Evaluation) -> list[str]:
-    unknown = f"unknown to the bundle: {evaluation.unseen:.2%} of targets, {evaluation.unknown_last:.2%} of last items"
-    return [
-        f"{evaluation.predictions:,} predictions; {unknown}",
-        *(f"{name.replace('_', ' ')}: {_said(what)}" for name, what in evaluation.protocol.items() if what is not None),
-    ]
+def _protocol(evaluation: Evaluation) -> Iterator[str]:
+    from training.protocol import sentences
 
-
-def _said(what: object) -> str:
-    if isinstance(what, bool):
-        return "yes" if what else "no"
-    if isinstance(what, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {_said(part)}" for name, part in what.items())
-    return str(what)
+    yield "Rows are shares of 1, ± half a 95 % interval: hit_rate@20 is how often the next item is in the first 20."
+    if evaluation.differences:
+        yield "Differences are in points of a hundred, and bold where chance alone does not explain them."
+    unknown = f"{evaluation.unseen:.2%} of the targets and {evaluation.unknown_last:.2%} of the last items"
+    yield f"{evaluation.predictions:,} predictions; the bundle does not know {unknown}."
+    yield from sentences(evaluation.protocol)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from nextclick.progress import bar
+from nextclick.progress import Lines, bar
+from nextclick.terminal import say
 
 
 class Watched:
@@ -15,6 +17,7 @@ class Watched:
 
     def __init__(self) -> None:
         self._shown = ExitStack()
+        self._lines = Lines(time.monotonic, say)
 
     def __enter__(self) -> Self:
         return self
@@ -27,7 +30,7 @@ class Watched:
     def stage(self, name: str) -> Callable[[int, int], None]:
         """Told how much is done, and of how much."""
         self._shown.close()
-        advance, done = self._shown.enter_context(bar(name, "")), 0
+        advance, done = self._shown.enter_context(bar(name, "", self._lines)), 0
 
         def told(now: int, of: int) -> None:
             nonlocal done

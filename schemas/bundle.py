@@ -23,9 +23,16 @@ Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 FileName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$(?!\n)")]
 
 
+#: What fits a file's size, and a processor's whole numbers.
+_MOST: Final = 2**63 - 1
+Bytes = Annotated[int, Meta(ge=0, le=_MOST)]
+#: Epoch ms, up to the end of the last year that has four digits.
+Moment = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
+
+
 class File(Struct, frozen=True):
     sha256: Sha256
-    bytes: Annotated[int, Meta(ge=0)]
+    bytes: Bytes
 
 
 class Data(Struct, frozen=True, kw_only=True):
@@ -35,8 +42,8 @@ class Data(Struct, frozen=True, kw_only=True):
     sessions: int
     items: int
     #: Epoch ms of the first and the last event.
-    first_ts: int
-    last_ts: int
+    first_ts: Moment
+    last_ts: Moment
     #: False where the log had no times: then these two are laid out, not read.
     clocked: bool = True
     #: Of the log's bytes, in the order they were read.
@@ -47,7 +54,7 @@ class Data(Struct, frozen=True, kw_only=True):
 class GoldenAction(Struct, frozen=True, array_like=True):
     item_id: str
     type: EventType
-    ts: int
+    ts: Moment
 
 
 class GoldenSession(Struct, frozen=True):
@@ -60,8 +67,9 @@ class GoldenSession(Struct, frozen=True):
 class Golden(Struct, frozen=True, kw_only=True):
     """Known answers of the whole ranker, asked at one frozen moment."""
 
-    now: int
-    sessions: tuple[GoldenSession, ...]
+    now: Moment
+    #: A bundle that nothing is asked of proves nothing.
+    sessions: Annotated[tuple[GoldenSession, ...], Meta(min_length=1)]
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -69,9 +77,9 @@ class Manifest(Struct, frozen=True, kw_only=True):
     #: What the files hold, in twelve digits: the same log, seed, versions and threads give the same.
     version: Annotated[str, Meta(min_length=1, max_length=64)]
     counts_version: Annotated[str, Meta(min_length=1, max_length=64)]
-    created_at: int
+    created_at: Moment
     command: str
-    seed: int
+    seed: Annotated[int, Meta(ge=-_MOST, le=_MOST)]
     versions: dict[str, str]
     #: What training chose for this shop, from its log alone.
     parameters: dict[str, str | int | float | bool]
@@ -85,7 +93,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     evaluation: dict[str, Any] = {}
     #: What each stage of making it took, in the order they ran.
     seconds: dict[str, float] = {}
-    peak_memory_bytes: Annotated[int, Meta(ge=0)] = 0
+    peak_memory_bytes: Bytes = 0
     #: What `seal` makes of all the above.
     sha256: Sha256
 
@@ -97,10 +105,10 @@ def decode(value: bytes) -> Manifest:
     """The manifest, in whatever layout, as it was sealed; BundleError otherwise."""
     try:
         manifest = _DECODER.decode(value)
-        said = msgspec.json.decode(value, type=dict[str, Any])
+        vouched = seal(msgspec.json.decode(value, type=dict[str, Any]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError("manifest", str(error)) from None
-    if seal(said) != manifest.sha256:
+    if vouched != manifest.sha256:
         raise BundleError("altered", f"{MANIFEST} is altered: it is not what its own sha256 says")
     return manifest
 

@@ -8,6 +8,9 @@
     │   ├── KafkaError            69
     │   └── RedisError            69
     ├── InvariantError            70  a promise of our own was about to be broken: stop at once
+    ├── PlaceError                73  nothing can be made where the result is to lie
+    ├── DiskError                 74  a disk is full, or fails
+    ├── BusyError                 75  somebody else is at it: later it can be done
     └── SettingsError             78  a setting has a value it cannot have
 
 Third-party exceptions become one of these where they enter, in the adapter that knows them. Bad data
@@ -63,6 +66,24 @@ class RedisError(ServiceError):
 
 class InvariantError(NextclickError):
     """Carrying on could lose or double an event, so the process ends and another takes its partitions."""
+
+
+class PlaceError(NextclickError):
+    """The directory that was named cannot be made, or not be written to."""
+
+    exit_code = 73
+
+
+class DiskError(NextclickError):
+    """What was begun cannot be written to its end."""
+
+    exit_code = 74
+
+
+class BusyError(NextclickError):
+    """Another process holds what only one may hold."""
+
+    exit_code = 75
 
 
 class SettingsError(NextclickError):

@@ -6,10 +6,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
+
+from schemas.errors import DiskError
+
+#: Of the weights: themselves, and two moments of each.
+_COPIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,7 @@ class Nowhere:
 class InFile:
     """A file that says what it is a fit of: `about` is the log's digest, the command, the shape, seed and lessons.
 
-    A file of another fit, or one that cannot be read, is no checkpoint of this one: the fit begins anew and writes
-    over it.
+    A file of another fit, or one that cannot be read, is no checkpoint of this one: the fit begins anew.
     """
 
     path: Path
@@ -61,5 +65,16 @@ class InFile:
     def keep(self, checkpoint: Checkpoint) -> None:
         staged = self.path.with_suffix(".part")
         said = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
-        torch.save({"about": dict(self.about), **said}, staged)
-        os.replace(staged, self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            torch.save({"about": dict(self.about), **said}, staged)
+            os.replace(staged, self.path)
+        except (OSError, RuntimeError) as error:  # the latter is what torch makes of a write that failed
+            staged.unlink(missing_ok=True)
+            needed = sum(tensor.nbytes for tensor in checkpoint.model.values()) * _COPIES / 2**20
+            advice = f"make room for about {needed:,.0f} MiB, and the same command goes on from the epoch before"
+            raise DiskError(f"{self.path} cannot be written: {_first_line(error)}; {advice}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 
 from schemas.errors import InvariantError
 from serving.ranking.golden import GoldenTensors
-from serving.ranking.scorer import Scorer, graph
+from serving.ranking.scorer import Graph, Scorer
 from serving.ranking.sessions import DEEDS
 from serving.ranking.words import Words
 from training.correction import Blind, Correction
@@ -181,7 +181,7 @@ def _bare(program: torch.onnx.ONNXProgram) -> bytes:
 def _check(network: nn.Module, inputs: Tensors, data: bytes) -> None:
     with torch.no_grad():
         expected = network(**inputs)
-    found = graph("exported", data).run(None, {name: value.numpy() for name, value in inputs.items()})
+    found = Graph("exported", data).run({name: value.numpy() for name, value in inputs.items()})
     for one, other in zip(expected if isinstance(expected, tuple) else (expected,), found, strict=True):
         if not (apart := float(np.abs(one.numpy() - other).max())) <= PARITY:  # nor when it is no number
             raise InvariantError(f"the exported graph is {apart:.1e} off its network; more than {PARITY} is refused")

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from schemas.errors import UsageError
 from serving.ranking.words import Words
 from training import memory
 from training.checkpoint import Checkpoint, Keeper
@@ -218,7 +219,9 @@ class Fit:
 
 
 def settled(device: str) -> str:
-    """The device that `auto` stands for here."""
+    """The device that `auto` stands for here. UsageError for a GPU where there is none."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("torch finds no GPU on this machine; leave --device out, or install a torch built for CUDA")
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 
 from serving.ranking.past import Past
 from serving.ranking.sessions import Sessions
@@ -19,35 +20,40 @@ from training.windows import Windows
 
 #: What the epochs may take of the time; reading, counting, rehearsing and exporting take the rest.
 _SHARE: Final = 0.5
-#: Predictions rehearsed for each minute there is: about a third of it, on two cores.
-_REHEARSED_A_MINUTE: Final = 1_500
+#: Predictions rehearsed for each second there is: about a third of it, on two cores.
+_REHEARSED_A_SECOND: Final = 25
 #: Sessions stay whole, so that a period with room for LEAST predictions holds a few less.
 _REHEARSED_LEAST: Final = LEAST * 3 // 2
+#: What exporting, measuring, writing and drawing the report take at least, whatever the log.
+WRITING_S: Final = 20.0
 #: Batches that are tried, after a first one that warms up.
 _TRIED: Final = 8
 
 
-def shortened(
-    past: Past, plan: Plan, max_minutes: float | None, device: str, clock: Callable[[], float]
-) -> tuple[Past, Plan, int]:
-    """The newest of the past that can be learned in the time, how, and how many sessions that leaves out."""
+class Cut(Struct, frozen=True):
+    """How many of the oldest sessions are left out, and how the rest is learned."""
+
+    left_out: int
+    plan: Plan
+
+    def of(self, past: Past) -> Past:
+        sessions = past.sessions
+        return replace(past, sessions=sessions.between(self.left_out, len(sessions))) if self.left_out else past
+
+
+def shortened(past: Past, plan: Plan, seconds: float | None, device: str, clock: Callable[[], float]) -> Cut:
+    """The newest of the past that can be learned in so many seconds."""
     sessions = past.sessions
-    if max_minutes is None:
-        return past, plan, 0
-    within = replace(plan, rehearsed=min(plan.rehearsed, max(_REHEARSED_LEAST, int(_REHEARSED_A_MINUTE * max_minutes))))
+    if seconds is None:
+        return Cut(0, plan)
+    within = replace(plan, rehearsed=min(plan.rehearsed, max(_REHEARSED_LEAST, int(_REHEARSED_A_SECOND * seconds))))
     targets = len(sessions.items) - len(sessions)
     # As often as the whole log would be: less of it, gone through more often, would take as long.
     base, refit = (replace(lessons, epochs=lessons.of(targets).epochs, steps=0) for lessons in (plan.base, plan.refit))
-    passed = _events_a_second(sessions, base, device, clock) * max_minutes * 60 * _SHARE
+    passed = _events_a_second(sessions, base, device, clock) * seconds * _SHARE
     after = np.cumsum(sessions.lengths[::-1])[::-1]  # (sessions,) events from here to the end
     left_out = min(int(np.count_nonzero(after * (base.epochs + refit.epochs) > passed)), len(sessions) - 1)
-    if not left_out:
-        return past, within, 0
-    return (
-        replace(past, sessions=sessions.between(left_out, len(sessions))),
-        replace(within, base=base, refit=refit),
-        left_out,
-    )
+    return Cut(left_out, replace(within, base=base, refit=refit) if left_out else within)
 
 
 def _events_a_second(sessions: Sessions, lessons: Lessons, device: str, clock: Callable[[], float]) -> float:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import platform
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,22 +15,25 @@ import torch
 from msgspec import structs
 
 from schemas.bundle import MANIFEST, UNSEALED, Data, Manifest, encode, sealed
-from schemas.errors import DataError, UsageError
+from schemas.errors import DataError, InvariantError, UsageError
 from schemas.item import Item
 from schemas.session import Action
 from serving.ranking import bundle, golden
 from serving.ranking.past import Past
 from serving.ranking.recent import newest
 from serving.ranking.sessions import DEEDS, Sessions
-from training import measure, memory, past, shortening
+from training import measure, memory, past
 from training.audit import refusal
-from training.checkpoint import InFile, Keeper
+from training.begun import Begun, Origin
+from training.checkpoint import Keeper
+from training.fitting import settled
 from training.learning import Learned, Learner, Told
 from training.log import EventLog
 from training.past import Gathered
+from training.place import Place, untaken
 from training.plan import PLANS, Preset
-from training.publishing import publish
 from training.report.documents import documents
+from training.shortening import WRITING_S, Cut, shortened
 
 _GOLDEN_SESSIONS: Final = 16
 _GOLDEN_LENGTH: Final = 10
@@ -42,7 +43,6 @@ _GOLDEN_LENGTH: Final = 10
 class Order:
     """What is asked for beside the log."""
 
-    out: Path
     command: str
     preset: Preset = "full"
     seed: int = 0
@@ -58,34 +58,37 @@ class Stages:
     clock: Callable[[], float]
     #: Told of every stage, and then how much of it is done.
     show: Callable[[str], Told]
-    folder: Path
-    digest: str = ""
+    #: Told in a sentence what a person should know meanwhile.
+    say: Callable[[str], None]
+    place: Place
     seconds: dict[str, float] = field(default_factory=dict)
-    _begun: tuple[str, float] | None = None
+    _running: tuple[str, float] | None = None
+    _fit: Begun | None = None
 
     def stage(self, name: str) -> Told:
         self.end()
-        self._begun = (name, self.clock())
+        self._running = (name, self.clock())
         return self.show(name)
 
     def end(self) -> None:
-        if self._begun is not None:
-            name, begun = self._begun
-            self.seconds[name] = round(self.seconds.get(name, 0) + self.clock() - begun, 3)
-        self._begun = None
+        if self._running is not None:
+            name, began = self._running
+            self.seconds[name] = round(self.seconds.get(name, 0) + self.clock() - began, 3)
+        self._running = None
 
-    def forget(self) -> None:
-        """The bundle is out: nothing is left to resume."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def begin(self, origin: Origin, decide: Callable[[], Cut]) -> Cut:
+        """What was decided of this fit when it was begun, or now."""
+        self._fit = fit = Begun(self.place.folder, origin)
+        for other in fit.others():
+            self.say(other)
+        if (cut := fit.cut()) is None:
+            fit.decide(cut := decide())
+        return cut
 
     def keeper(self, stage: str, about: dict[str, str | int | float]) -> Keeper:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(
-                "unwritable", f"{self.folder}: {error}; name an --out in a directory that can be written to"
-            ) from error
-        return InFile(self.folder / f"{stage}.pt", {"log": self.digest, **about})
+        if self._fit is None:
+            raise InvariantError("a fit is kept of which nobody has said what it is of")
+        return self._fit.keeper(stage, about)
 
 
 def train(log: EventLog, catalogue: Iterable[Item], order: Order, now: int, stages: Stages) -> Manifest:
@@ -93,28 +96,37 @@ def train(log: EventLog, catalogue: Iterable[Item], order: Order, now: int, stag
 
     The same log, seed, versions and threads give the same files on a CPU, and so the same version.
     """
-    if order.out.exists():
-        raise UsageError(f"{order.out} exists, and a bundle is never overwritten; name another --out, or remove it")
+    settled(order.device)
     torch.set_num_threads(order.threads)
     torch.use_deterministic_algorithms(True)
+    with stages.place.held():
+        untaken(stages.place.out)
+        manifest = _trained(log, catalogue, order, now, stages)
+        stages.place.forget()
+    return manifest
+
+
+def _trained(log: EventLog, catalogue: Iterable[Item], order: Order, now: int, stages: Stages) -> Manifest:
+    begun = stages.clock()
     stages.stage("read")
     items = {item.item_id: item for item in catalogue}
     gathered = past.gather(log, items)
     if why := _refused(gathered.past.sessions):
         raise DataError("untrainable", why)
-    stages.digest = _digest(log, order, gathered.past)
-    learnt, plan, left_out = shortening.shortened(
-        gathered.past, PLANS[order.preset], order.max_minutes, order.device, stages.clock
-    )
+    cut = stages.begin(_origin(log, order, gathered.past), lambda: _decided(gathered.past, order, begun, stages))
+    learnt = cut.of(gathered.past)
+    if cut.left_out:
+        stages.say(_shorter(len(gathered.past.sessions), cut.left_out, order))
     if _refused(learnt.sessions):
         raise UsageError(f"nothing can be learned in {order.max_minutes:g} minutes here; raise --max-minutes")
-    learner = Learner(learnt, plan, order.seed, order.device, order.threads, stages)
+    learner = Learner(learnt, cut.plan, order.seed, order.device, order.threads, stages)
     learned = learner.learn()
     stages.stage("measure")
     evaluation = measure.measured(learned, order.threads)
     stages.stage("write")
     files = bundle.pack(learned.ranker, newest(learnt.sessions), learned.network)
     ranker = bundle.unpack(files).ranker
+    answers = golden.answers(ranker, list(_golden_sessions(learnt)), int(learnt.sessions.times.max()))
     stages.end()
     drafted = Manifest(
         version=ranker.version,
@@ -127,11 +139,11 @@ def train(log: EventLog, catalogue: Iterable[Item], order: Order, now: int, stag
             "preset": order.preset,
             "device": learner.device,
             "threads": order.threads,
-            **_parameters(learned, gathered, left_out),
+            **_parameters(learned, gathered, cut.left_out),
         },
         data=_data(learnt, log),
         files=bundle.describe(files),
-        golden=golden.answers(ranker, list(_golden_sessions(learnt)), int(learnt.sessions.times.max())),
+        golden=answers,
         evaluation={} if evaluation is None else evaluation.report(),
         seconds=stages.seconds,
         peak_memory_bytes=memory.peak_bytes(),
@@ -147,22 +159,39 @@ def train(log: EventLog, catalogue: Iterable[Item], order: Order, now: int, stag
         peak_memory_bytes=memory.peak_bytes(),
     )
     manifest = sealed(finished)
-    publish(files | papers | {MANIFEST: encode(manifest)}, order.out)
-    stages.forget()
+    stages.place.publish(files | papers | {MANIFEST: encode(manifest)})
     return manifest
+
+
+def _decided(learnable: Past, order: Order, begun: float, stages: Stages) -> Cut:
+    """What can be learned in the time that reading has left, and writing will leave."""
+    left = None
+    if order.max_minutes is not None:
+        left = max(0.0, order.max_minutes * 60 - (stages.clock() - begun) - WRITING_S)
+    return shortened(learnable, PLANS[order.preset], left, order.device, stages.clock)
+
+
+def _shorter(sessions: int, left_out: int, order: Order) -> str:
+    kept = f"the newest {sessions - left_out:,} of {sessions:,} sessions are learned from"
+    return f"{kept}: {order.max_minutes:g} minutes are enough for no more here, as --max-minutes wants"
 
 
 def _refused(sessions: Sessions) -> str | None:
     return refusal(len(sessions.items), len(sessions), len(np.unique(sessions.items)))
 
 
-def _digest(log: EventLog, order: Order, gathered: Past) -> str:
-    """Of all that a fit hangs on: what was learned of anything else is not gone on from."""
-    told = sha256(f"{log.sha256} {order.command} {order.threads} {sorted(_versions().items())}".encode())
+def _origin(log: EventLog, order: Order, gathered: Past) -> Origin:
+    told = sha256()
     for name, array in sorted(gathered.table.arrays().items()):
         told.update(f"{name} {array.shape} {array.dtype}".encode())
         told.update(np.ascontiguousarray(array).data)
-    return told.hexdigest()
+    return Origin(
+        command=order.command,
+        log=log.sha256,
+        catalogue=told.hexdigest(),
+        threads=order.threads,
+        versions=_versions(),
+    )
 
 
 def _parameters(learned: Learned, gathered: Gathered, left_out: int) -> dict[str, str | int | float | bool]:

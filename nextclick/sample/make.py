@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from nextclick.sample import BUNDLE, CATALOGUE, REPLAY, TRAIN
+from nextclick.terminal import say
 
 COMMAND: Final = "python -m nextclick.sample.make"
 TRAIN_FROM: Final = datetime(2011, 10, 1, tzinfo=UTC)
@@ -84,12 +85,13 @@ def bundle() -> None:
     # Here and not above: nothing that production can import needs what training needs.
     from training import log
     from training.catalogue import Catalogue
+    from training.place import Place
     from training.train import Order, Stages, train
 
     shutil.rmtree(BUNDLE, ignore_errors=True)
     # The command names no place, and one thread sums in one order on every machine.
-    order = Order(out=BUNDLE, command=COMMAND, threads=1)
-    stages = Stages(time.monotonic, _silent, BUNDLE.with_name(f".{BUNDLE.name}.training"))
+    order = Order(command=COMMAND, threads=1)
+    stages = Stages(time.monotonic, _silent, say, Place(BUNDLE))
     manifest = train(log.read([TRAIN]), Catalogue(CATALOGUE), order, round(time.time() * 1000), stages)
     print(f"bundle {manifest.version}: {manifest.data}")
 

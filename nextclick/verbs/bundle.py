@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nextclick.verbs.declare import Verbs, json_flag, verb
 from schemas.settings import Settings
@@ -14,6 +15,9 @@ from schemas.settings import Settings
 if TYPE_CHECKING:
     from schemas.bundle import Manifest
     from serving.state.folder import Change
+
+#: No evaluation nests its figures further.
+_DEEP: Final = 8
 
 
 def declare(verbs: Verbs) -> None:
@@ -55,7 +59,7 @@ def declare(verbs: Verbs) -> None:
 def _show(arguments: argparse.Namespace, settings: Settings) -> int:
     import msgspec
 
-    from nextclick.terminal import say_json
+    from nextclick.terminal import plain, say_json
     from serving.state import bundles
 
     manifest = bundles.read_manifest(arguments.directory or Path(settings.bundle))
@@ -63,9 +67,9 @@ def _show(arguments: argparse.Namespace, settings: Settings) -> int:
         say_json(msgspec.to_builtins(manifest))
         return 0
     rows = [*_origin(manifest), *manifest.parameters.items(), *_measured(manifest.evaluation), *_cost(manifest)]
-    width = max(len(name) for name, _ in rows)
+    width = max(len(plain(name)) for name, _ in rows)
     for name, value in rows:
-        print(f"{name:{width}}  {value}")
+        print(f"{plain(name):{width}}  {plain(str(value))}")
     return 0
 
 
@@ -84,14 +88,15 @@ def _origin(manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield "with", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
 
 
-def _measured(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _measured(evaluation: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
     """One line for each thing, whatever evaluation has come to measure: nested names are joined."""
     for name, value in evaluation.items():
         if isinstance(value, dict):
             plain = {key: each for key, each in value.items() if not isinstance(each, dict | list)}
             if plain:
                 yield name, ", ".join(f"{key} {_figure(each)}" for key, each in plain.items())
-            yield from _measured({f"{name} {key}": each for key, each in value.items() if isinstance(each, dict)})
+            deeper = {f"{name} {key}": each for key, each in value.items() if isinstance(each, dict)}
+            yield from _measured(deeper, depth + 1) if depth < _DEEP else ()
         elif not isinstance(value, list):
             yield name, _figure(value)
 
@@ -132,15 +137,20 @@ def _rollback(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _tell(place: Path, change: Change, *, as_json: bool) -> int:
-    from nextclick.terminal import say_json
+    from nextclick.terminal import plain, say_json
 
     version = change.manifest.version
     if as_json:
         say_json({"folder": str(place), "was": change.was, "is": change.now, "version": version})
-    elif change.was == change.now:
-        print(f"{place}: {change.now} is in service already, version {version}")
+        return 0
+    if change.was == change.now:
+        said = "as it was before"
+    elif change.was is None:
+        said = "where nothing was before"
     else:
-        print(f"{place}: was {change.was or 'nothing'}, is {change.now}, version {version}")
+        back = shlex.join(["nextclick", "bundle", "rollback", str(place)])
+        said = f"in the place of {change.was}; `{back}` goes back to that"
+    print(plain(f"{place}: {change.now}, version {version}, is in service {said}"))
     return 0
 
 

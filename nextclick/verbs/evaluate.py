@@ -57,7 +57,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     manifest, found = bundles.verify(arguments.bundle)
     ranker = found.ranker if clicks.clocked else found.ranker.undated()
     field = Field(Judging(ranker, found.blind), found.snapshot, arguments.rows or ROWS)
-    test = told_by(ranker.table, past.gather(clicks, {}, bots=True).past)
+    gathered = past.gather(clicks, {}, bots=True)
+    test = told_by(ranker.table, gathered.past)
     told_of_log(clicks)
     if (share := known_share(test)) < _KNOWN_MIN:
         say(f"the bundle knows the items of only {share:.0%} of the events: it may be another shop's, or too old")
@@ -67,6 +68,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     switches = Switches(arguments.live_counts, arguments.allow_overlap)
     with bar("evaluate", "predictions") as show:
         evaluation = evaluate(test, trained, field, switches, os.cpu_count() or 1, show)
+    left_out = {"consent": gathered.left_out["consent"]}
+    evaluation = replace(evaluation, protocol=evaluation.protocol | {"sessions_left_out": left_out})
     if arguments.catalog:
         lacks = {"catalog_file": _lacking(arguments.catalog, ranker.table)}
         evaluation = replace(evaluation, protocol=evaluation.protocol | lacks)

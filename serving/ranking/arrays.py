@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,8 +13,18 @@ from numpy.typing import NDArray
 
 #: The only version of the form that is written, and so the only one that is read.
 _NPY_VERSION: Final = (1, 0)
+_MAGIC: Final = b"\x93NUMPY"
 #: Where that version tells the length of its header, in two bytes.
 _LENGTH_AT: Final = 8
+#: Every array of a bundle has such a header; whatever else Python could read out of one, no training wrote.
+_HEADER: Final = re.compile(
+    rb"\{'descr': '(?P<kind>[^']{1,9})', 'fortran_order': (?P<by_column>True|False), "
+    rb"'shape': \((?P<shape>[0-9]{1,15},(?: [0-9]{1,15}(?:, [0-9]{1,15}){0,6})?)\), \} *\n"
+)
+#: Whole numbers and floats, as this machine has them.
+_KIND: Final = re.compile(rb"\|[iu]1|<(?:[iu][248]|f[248])")
+#: What an array without values may claim to have of the other dimensions.
+_WIDE_MAX: Final = 65_536
 
 Buffer = bytes | memoryview
 
@@ -30,19 +41,23 @@ def decode(data: Buffer) -> NDArray[Any]:
     ValueError when it is none, whatever its header claims.
     """
     view = memoryview(data).toreadonly()
-    file = io.BytesIO(view[: _LENGTH_AT + 2 + int.from_bytes(view[_LENGTH_AT : _LENGTH_AT + 2], "little")])
-    if np.lib.format.read_magic(file) != _NPY_VERSION:
+    begin = _LENGTH_AT + 2
+    if bytes(view[:_LENGTH_AT]) != _MAGIC + bytes(_NPY_VERSION):
         raise ValueError("not version 1.0 of the .npy form")
-    try:
-        shape, by_column, kind = np.lib.format.read_array_header_1_0(file)
-    except (SyntaxError, TypeError, RecursionError, MemoryError) as error:
-        raise ValueError(f"the header cannot be read: {error}") from None
-    body = view[file.tell() :]
-    if kind.hasobject or by_column:
-        raise ValueError("not a plain array in C order")
+    end = begin + int.from_bytes(view[_LENGTH_AT:begin], "little")
+    header = _HEADER.fullmatch(view[begin:end])
+    if header is None:
+        raise ValueError("the header cannot be read")
+    if not _KIND.fullmatch(header["kind"]) or header["by_column"] != b"False":
+        raise ValueError("not a plain array of numbers in C order")
+    kind = np.dtype(header["kind"].decode())
+    shape = tuple(int(length) for length in header["shape"].rstrip(b",").split(b","))
+    body = view[end:]
     if len(body) != math.prod(shape) * kind.itemsize:
         raise ValueError(f"{len(body)} bytes of values where the header says {shape} of {kind}")
-    if file.tell() % kind.alignment:
+    if not body and max(shape) > _WIDE_MAX:
+        raise ValueError(f"no values where the header says {shape}")
+    if end % kind.alignment:
         raise ValueError("its values do not lie where a processor wants them")
     return np.frombuffer(body, dtype=kind).reshape(shape)
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from inspect import signature
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -29,13 +30,15 @@ from schemas.errors import BundleError
 from serving.ranking import arrays
 from serving.ranking.arrays import Buffer
 from serving.ranking.counts import Counts
+from serving.ranking.features import names
 from serving.ranking.golden import GoldenTensors
 from serving.ranking.options import LEARNED, Options
 from serving.ranking.ranker import Ranker
-from serving.ranking.scorer import Blind, Scorer
+from serving.ranking.scorer import OUTPUTS, Blind, Scorer
 from serving.ranking.sessions import Sessions
 from serving.ranking.sources import ALL
 from serving.ranking.sources.source import Source
+from serving.ranking.sources.transformer import Transformer
 from serving.ranking.table import Table
 
 ITEMS: Final = "items"
@@ -48,6 +51,8 @@ ENCODE: Final = "encode.onnx"
 SCORE: Final = "score.onnx"
 BLIND: Final = "blind.onnx"
 _ARRAY: Final = ".npy"
+#: In no direction a golden tensor is longer: what a graph makes of one must fit into memory.
+_GOLDEN_MAX: Final = 128
 
 Arrays = Mapping[str, NDArray[Any]]
 T = TypeVar("T")
@@ -73,10 +78,15 @@ class Bundle:
     blind: Blind | None
     golden: GoldenTensors | None
 
-    def check_tensors(self) -> None:
-        """BundleError unless the graphs answer as they did when the bundle was made."""
-        if self.golden is not None and isinstance(self.ranker.model, Scorer):
-            self.golden.check(self.ranker.model.run)
+    def check_graphs(self) -> None:
+        """BundleError unless every graph takes what it will be given, and answers as when the bundle was made."""
+        sources = tuple(self.ranker.sources)
+        if isinstance(self.ranker.model, Scorer):
+            self.ranker.model.try_out(len(names(sources)))
+            if self.golden is not None:
+                self.golden.check(self.ranker.model.run)
+        if self.blind is not None:
+            self.blind.try_out(len(names([name for name in sources if name != Transformer.name])))
 
 
 def pack(ranker: Ranker, snapshot: Sessions, network: Network | None) -> dict[str, bytes]:
@@ -123,7 +133,7 @@ def unpack(files: Mapping[str, Buffer], described: Mapping[str, File] | None = N
 def _network(shelf: Shelf, catalogue: int) -> tuple[Scorer, Blind, GoldenTensors]:
     encode, score, blind = (shelf.read(name, bytes) for name in (ENCODE, SCORE, BLIND))
     vectors = shelf.made(VECTORS, lambda found: _vectors(found, catalogue), lambda read: read)
-    golden = shelf.made(GOLDEN, GoldenTensors.read, GoldenTensors.arrays)
+    golden = shelf.made(GOLDEN, _golden, GoldenTensors.arrays)
     return Scorer(encode, score, vectors["items"]), Blind(blind), golden
 
 
@@ -134,7 +144,18 @@ def _vectors(found: Arrays, catalogue: int) -> Arrays:
             raise ValueError(f"`{name}` is not a table of finite float16")
     if len(items) != catalogue:
         raise ValueError(f"`items` has {len(items)} vectors for {catalogue} items")
+    if not 0 < items.shape[1] == words.shape[1]:
+        raise ValueError(f"`items` and `words` are {items.shape[1]} and {words.shape[1]} wide, and must be one width")
     return {"items": items, "words": words}
+
+
+def _golden(found: Arrays) -> GoldenTensors:
+    golden = GoldenTensors.read(found)
+    if golden.inputs.keys() != OUTPUTS.keys():
+        raise ValueError(f"tensors are of {sorted(golden.inputs)} and must be of {sorted(OUTPUTS)}")
+    if great := [label for label, array in found.items() if max(array.shape) > _GOLDEN_MAX]:
+        raise ValueError(f"`{great[0]}` is longer than {_GOLDEN_MAX}")
+    return golden
 
 
 def _source(shelf: Shelf, kind: type[Source], catalogue: int) -> Source:
@@ -146,6 +167,9 @@ def _check_options(options: Options, sources: Mapping[str, Source], *, learned: 
         raise BundleError("missing", f"{RANKER} asks for a learned order, but {ENCODE} is not in the bundle")
     if set(options.quotas) != set(sources) or set(options.weights) != set(sources):
         raise BundleError("file", f"{RANKER}: quotas and weights must name {', '.join(sources)}")
+    for name, chosen in options.parameters.items():
+        if name not in sources or not chosen.keys() <= signature(type(sources[name]).fit).parameters.keys():
+            raise BundleError("file", f"{RANKER}: no source {name} is fitted with {', '.join(chosen) or 'nothing'}")
 
 
 class Shelf:

@@ -17,6 +17,7 @@ from schemas.bundle import Golden, GoldenAction, GoldenSession
 from schemas.errors import BundleError
 from schemas.session import Action, Session
 from serving.ranking.ranker import NOT_FINITE, Ranked
+from serving.ranking.sessions import DEEDS
 
 #: How many of a golden list's items are compared.
 TOP: Final = 10
@@ -53,6 +54,8 @@ def check(ranker: Ranks, expected: Golden) -> None:
 
 
 def _ask(ranker: Ranks, sessions: Sequence[Sequence[GoldenAction]], now: int) -> list[Ranked]:
+    if strange := sorted({each.type for actions in sessions for each in actions} - set(DEEDS)):
+        raise BundleError("golden", f"a golden session holds {', '.join(strange)}, which no session keeps")
     found = ranker.rank([_session(actions, now) for actions in sessions], now)
     for number, answer in enumerate(found):
         if answer.fallback == NOT_FINITE or not np.isfinite([item.score for item in answer.items]).all():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final, Literal
 
 import msgspec
-import numpy as np
 from msgspec import Struct
 
 from serving.ranking.arrays import Buffer
@@ -14,6 +13,10 @@ from serving.ranking.reasons import Relation
 #: How candidates are ordered: by the learned correction, or, where the log is too small to learn one, by fused ranks.
 Order = Literal["learned", "reciprocal_rank"]
 LEARNED: Final = "learned"
+
+#: No source has more to say than this, by far.
+_QUOTA_MAX: Final = 10_000
+_WEIGHT_MAX: Final = 1e6
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,8 +38,8 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def decode(cls, data: Buffer) -> Options:
         """The options in `data`. ValueError when they are none."""
         options = msgspec.json.decode(data, type=cls)
-        if any(quota < 1 for quota in options.quotas.values()):
-            raise ValueError("a quota below 1")
-        if not all(0 <= weight < np.inf for weight in (*options.weights.values(), options.transformer_weight)):
-            raise ValueError("a weight that is not a finite number from 0 on")
+        if not all(1 <= quota <= _QUOTA_MAX for quota in options.quotas.values()):
+            raise ValueError(f"a quota below 1 or above {_QUOTA_MAX}")
+        if not all(0 <= weight <= _WEIGHT_MAX for weight in (*options.weights.values(), options.transformer_weight)):
+            raise ValueError(f"a weight that is not a number from 0 to {_WEIGHT_MAX:g}")
         return options

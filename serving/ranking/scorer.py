@@ -11,20 +11,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from schemas.errors import BundleError
+from serving.ranking import enclosed
 from serving.ranking.arrays import Buffer
 from serving.ranking.compiled import compiled
 from serving.ranking.query import Query
+from serving.ranking.sessions import DEEDS
 
 LENGTHS: Final = (1, 2, 4, 8, 16, 32, 50)
 #: Of longer sessions the last items count.
 LENGTH_MAX: Final = LENGTHS[-1]
+
+#: The entry points, and what each gives.
+OUTPUTS: Final[Mapping[str, tuple[str, ...]]] = {"encode": ("session",), "score": ("scores", "logits")}
+#: Sessions and candidates of a trial: the least there is, and the most that is scored at once.
+_TRIED: Final = ((1, 1), (8, 200))
+
+#: Of onnxruntime's own log lines; what they warn of comes as an error too.
+_FATAL: Final = 4
 
 #: More pools at once no longer fit a processor's cache, and cost a quarter more each.
 _SCORED_AT_ONCE: Final = 8
@@ -32,10 +42,37 @@ _SCORED_AT_ONCE: Final = 8
 Tensors = Mapping[str, NDArray[Any]]
 
 
-class Graph(Protocol):
-    """Of onnxruntime's session, what is used here."""
+class Graph:
+    """A graph ready to run. BundleError when there is none in `data`, or when it fails."""
 
-    def run(self, outputs: None, inputs: Tensors) -> list[NDArray[Any]]: ...
+    def __init__(self, name: str, data: Buffer) -> None:
+        self._file: Final = f"{name}.onnx"
+        options = onnxruntime.SessionOptions()
+        # One thread a graph: requests run beside each other, and none waits for another's helpers.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = _FATAL
+        # onnxruntime knows another form, which nothing here has looked into.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        try:
+            enclosed.check(bytes(data))
+            self._session: Final = onnxruntime.InferenceSession(bytes(data), options, ["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001 - onnxruntime has a class of its own for every cause, and no root
+            raise BundleError("file", f"{self._file} cannot be run: {error}") from None
+
+    def run(self, inputs: Tensors) -> list[NDArray[Any]]:
+        try:
+            return cast("list[NDArray[Any]]", self._session.run(None, inputs))
+        except Exception as error:  # noqa: BLE001 - as above
+            raise BundleError("graph", f"{self._file} does not take what it is given: {error}") from None
+
+    def try_out(self, inputs: Tensors, *shapes: tuple[int, ...]) -> None:
+        """BundleError unless it makes numbers of these shapes of them."""
+        made = self.run(inputs)
+        if [each.shape for each in made] != list(shapes) or any(each.dtype != np.float32 for each in made):
+            told = " and ".join(f"{each.shape} of {each.dtype}" for each in made)
+            raise BundleError("graph", f"{self._file} gives {told} where {' and '.join(map(str, shapes))} are wanted")
+        if not all(np.isfinite(each).all() for each in made):
+            raise BundleError("graph", f"{self._file} gives a value that is not a finite number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +106,8 @@ class Scorer:
 
     def __init__(self, encode: Buffer, score: Buffer, vectors: NDArray[np.float16]) -> None:
         self.vectors: Final = vectors  # (items, d) of length 1
-        self._encode: Final = graph("encode", encode)
-        self._score: Final = graph("score", score)
+        self._encode: Final = Graph("encode", encode)
+        self._score: Final = Graph("score", score)
 
     @property
     def width(self) -> int:
@@ -78,7 +115,7 @@ class Scorer:
 
     def encode(self, queries: Sequence[Query]) -> NDArray[np.float32]:
         if len(queries) == 1 and len(queries[0]):
-            [alone] = self._encode.run(None, encoder_inputs(queries, min(len(queries[0]), LENGTH_MAX), self.vectors))
+            [alone] = self._encode.run(encoder_inputs(queries, min(len(queries[0]), LENGTH_MAX), self.vectors))
             return alone
         found = np.zeros((len(queries), self.width), dtype=np.float32)
         buckets: dict[int, list[int]] = {}
@@ -89,7 +126,7 @@ class Scorer:
             # What is padded is masked, so the longest of them is as good a length as the bucket's, and cheaper.
             some = [queries[row] for row in rows]
             inputs = encoder_inputs(some, min(max(map(len, some)), LENGTH_MAX), self.vectors)
-            [found[rows]] = self._encode.run(None, inputs)
+            [found[rows]] = self._encode.run(inputs)
         return found
 
     def score(
@@ -101,16 +138,33 @@ class Scorer:
             part = slice(at, at + _SCORED_AT_ONCE)
             inputs = scorer_inputs(sessions[part], ids[part], features[part], self.vectors)
             wide = inputs["candidates"].shape[1]
-            fusion[part, :wide], logits[part, :wide] = self._score.run(None, inputs)
+            fusion[part, :wide], logits[part, :wide] = self._score.run(inputs)
         return Scores(fusion, logits)
 
     def run(self, entry: str, inputs: Tensors) -> Tensors:
         """An entry point on given tensors. BundleError when it does not take them."""
-        wired, outputs = {"encode": (self._encode, ("session",)), "score": (self._score, ("scores", "logits"))}[entry]
-        try:
-            return dict(zip(outputs, wired.run(None, inputs), strict=True))
-        except Exception as error:  # noqa: BLE001 - as in `graph`
-            raise BundleError("golden", f"{entry}.onnx does not take its golden inputs: {error}") from None
+        found = {"encode": self._encode, "score": self._score}[entry].run(inputs)
+        if len(found) != len(OUTPUTS[entry]):
+            raise BundleError("graph", f"{entry}.onnx gives {len(found)} tensors instead of {len(OUTPUTS[entry])}")
+        return dict(zip(OUTPUTS[entry], found, strict=True))
+
+    def try_out(self, features: int) -> None:
+        """BundleError unless both graphs take what production gives them, and give what it needs."""
+        for sessions, candidates in _TRIED:
+            length = min(candidates, LENGTH_MAX)
+            told: Tensors = {
+                "vectors": _directions(sessions, length, self.width),
+                "types": np.arange(sessions * length).reshape(sessions, length) % len(DEEDS),
+                "gaps": np.zeros((sessions, length), dtype=np.float32),
+                "lengths": np.full(sessions, length),
+            }
+            self._encode.try_out(told, (sessions, self.width))
+            asked: Tensors = {
+                "session": _directions(sessions, 1, self.width)[:, 0].astype(np.float32),
+                "candidates": _directions(sessions, candidates, self.width),
+                **_pools(sessions, candidates, features),
+            }
+            self._score.try_out(asked, (sessions, candidates), (sessions, candidates))
 
 
 class Blind:
@@ -120,7 +174,7 @@ class Blind:
     vectors: Final = np.zeros((0, 0), dtype=np.float16)
 
     def __init__(self, score: Buffer) -> None:
-        self._score: Final = graph("blind", score)
+        self._score: Final = Graph("blind", score)
 
     def encode(self, queries: Sequence[Query]) -> NDArray[np.float32]:
         return np.zeros((len(queries), 0), dtype=np.float32)
@@ -131,21 +185,22 @@ class Blind:
         if not ids:
             return Scores(np.zeros((0, 0), dtype=np.float32), np.zeros((0, 0), dtype=np.float32))
         columns, sizes = padded(features)
-        [fusion] = self._score.run(None, {"features": columns, "sizes": sizes})
+        [fusion] = self._score.run({"features": columns, "sizes": sizes})
         return Scores(fusion, np.zeros_like(fusion))
 
+    def try_out(self, features: int) -> None:
+        """BundleError unless the graph takes what evaluation gives it, and gives what it needs."""
+        for pools in _TRIED:
+            self._score.try_out(_pools(*pools, features), pools)
 
-def graph(name: str, data: Buffer) -> Graph:
-    """A graph ready to run. BundleError when it is none."""
-    options = onnxruntime.SessionOptions()
-    # One thread a graph: requests run beside each other, and none waits for another's helpers.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session: Graph = onnxruntime.InferenceSession(bytes(data), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 - onnxruntime has a class of its own for every cause, and no root
-        raise BundleError("file", f"{name}.onnx cannot be run: {error}") from None
-    return session
+
+def _directions(sessions: int, items: int, width: int) -> NDArray[np.float16]:
+    return np.full((sessions, items, width), width**-0.5, dtype=np.float16)
+
+
+def _pools(sessions: int, candidates: int, features: int) -> Tensors:
+    columns = np.full((sessions, candidates, features), 0.5, dtype=np.float32)
+    return {"features": columns, "sizes": np.full(sessions, candidates)}
 
 
 def bucket(length: int) -> int:

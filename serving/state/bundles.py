@@ -58,7 +58,7 @@ def verify(place: Path) -> tuple[Manifest, Bundle]:
         ranker = found.ranker
         if (ranker.version, ranker.counts_version) != (manifest.version, manifest.counts_version):
             raise BundleError("version", f"{MANIFEST} says {manifest.version}, but its files are {ranker.version}")
-        found.check_tensors()
+        found.check_graphs()
         golden.check(ranker, manifest.golden)
     return manifest, found
 
@@ -95,7 +95,7 @@ def _locate(place: Path) -> Path:
             return place.resolve(strict=True)
         if (place / CURRENT).is_symlink():
             return (place / CURRENT).resolve(strict=True)
-        if any(place.glob(f"*/{MANIFEST}")):
+        if any(not each.parent.name.startswith(".") for each in place.glob(f"*/{MANIFEST}")):
             raise BundleError("missing", "none of its bundles is in service: name one to `nextclick bundle activate`")
         return place.resolve(strict=True)
     except FileNotFoundError:

@@ -1,6 +1,6 @@
 """A folder of bundles, and which of them is in service.
 
-    FOLDER/<name>/      a bundle; its name is for people, its version is in its manifest
+    FOLDER/<name>/      a bundle; its name is for people and begins with no dot, its version is in its manifest
     FOLDER/current      link to the one in service
     FOLDER/previous     link to the one that was in service before it
 
@@ -85,15 +85,20 @@ def _changing(folder: Path) -> Iterator[None]:
 
 
 def _named(folder: Path, bundle: str) -> str:
-    if bundle != os.path.basename(bundle) or bundle in ("", ".", "..", CURRENT, PREVIOUS):
+    if bundle != os.path.basename(bundle) or bundle in ("", CURRENT, PREVIOUS) or bundle.startswith("."):
         raise UsageError(f"{bundle!r} is no name of a bundle in {folder}")
     if (folder / bundle).is_dir():
         return bundle
     for directory in sorted(folder.iterdir()):
         with suppress(BundleError):  # whatever else lies there
-            if not directory.is_symlink() and bundles.read_manifest(directory).version == bundle:
+            if _is_published(directory) and bundles.read_manifest(directory).version == bundle:
                 return directory.name
     raise BundleError("missing", f"{folder} has no bundle {bundle}; copy its directory there first")
+
+
+def _is_published(directory: Path) -> bool:
+    """A name that begins with a dot is of something under way, or of what a killed training left."""
+    return not directory.is_symlink() and not directory.name.startswith(".")
 
 
 def _target(link: Path) -> str | None:

@@ -36,10 +36,24 @@ class Copy:
 
         def vouch(said: dict[str, Any]) -> None:
             said["files"][file] = {"sha256": sha256(data).hexdigest(), "bytes": len(data)}
-            hashes = {name: claim["sha256"] for name, claim in said["files"].items()}
-            said["version"], said["counts_version"] = bundle.version(hashes), bundle.counts_version(hashes)
+            self._named_anew(said)
 
         self.manifest(vouch)
+
+    def drop(self, file: str) -> None:
+        """A file that its manifest knows nothing of."""
+        (self.path / file).unlink()
+
+        def forget(said: dict[str, Any]) -> None:
+            del said["files"][file]
+            self._named_anew(said)
+
+        self.manifest(forget)
+
+    @staticmethod
+    def _named_anew(said: dict[str, Any]) -> None:
+        hashes = {name: claim["sha256"] for name, claim in said["files"].items()}
+        said["version"], said["counts_version"] = bundle.version(hashes), bundle.counts_version(hashes)
 
     def array(self, file: str) -> np.ndarray[Any, Any]:
         return np.array(arrays.decode((self.path / file).read_bytes()))

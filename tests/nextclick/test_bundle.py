@@ -26,14 +26,16 @@ def test_activation_and_rollback_say_what_was_and_what_is(shelf: Path, capsys: p
     versions = {name: bundles.read_manifest(shelf / name).version for name in ("first", "second")}
 
     assert main(["bundle", "activate", str(shelf), "first"]) == 0
-    assert capsys.readouterr().out == f"{shelf}: was nothing, is first, version {versions['first']}\n"
+    said = f"{shelf}: first, version {versions['first']}, is in service where nothing was before\n"
+    assert capsys.readouterr().out == said
     assert main(["bundle", "activate", str(shelf / "second")]) == 0
-    assert capsys.readouterr().out == f"{shelf}: was first, is second, version {versions['second']}\n"
+    said = f"{shelf}: second, version {versions['second']}, is in service in the place of first"
+    assert capsys.readouterr().out == f"{said}; `nextclick bundle rollback {shelf}` goes back to that\n"
     assert main(["bundle", "rollback", str(shelf), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told == {"folder": str(shelf), "was": "second", "is": "first", "version": versions["first"]}
     assert main(["bundle", "activate", str(shelf), versions["first"]]) == 0
-    assert "in service already" in capsys.readouterr().out
+    assert "is in service as it was before" in capsys.readouterr().out
     assert main(["bundle", "verify", str(shelf)]) == 0
     assert versions["first"] in capsys.readouterr().out
 
@@ -80,3 +82,40 @@ def test_show_tells_everything_a_bundle_says_of_itself(shelf: Path, capsys: pyte
     assert (lines["seconds"], lines["memory"]) == ("transformer 301.2", "3,072 MiB at most")
     assert main(["bundle", "show", str(shelf / "first"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["evaluation"] == told.evaluation
+
+
+ESCAPE = "\x1b[2J\x1b]0;mine\x07\u202e"
+
+
+def test_no_terminal_obeys_what_a_manifest_says(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # given
+    told = msgspec.structs.replace(
+        bundles.read_manifest(shelf / "first"),
+        command=f"nextclick train {ESCAPE}",
+        versions={ESCAPE: ESCAPE},
+        parameters={ESCAPE: ESCAPE},
+        evaluation={ESCAPE: {ESCAPE: ESCAPE}, "deep": {"er": {"and": {"er": 1}}}},
+    )
+    (shelf / "first" / MANIFEST).write_bytes(encode(sealed(told)))
+    (shelf / "second" / MANIFEST).write_bytes(encode(sealed(msgspec.structs.replace(told, version=ESCAPE))))
+
+    # when
+    codes = [main(["bundle", "show", str(shelf / "first")]), main(["bundle", "verify", str(shelf / "second")])]
+    said = capsys.readouterr()
+
+    # then
+    assert codes == [0, 65]
+    assert "\\x1b[2J" in said.out
+    assert all(line.isprintable() for line in (said.out + said.err).splitlines())
+
+
+def test_figures_nested_beyond_reason_are_shown_as_far_as_any_are(
+    shelf: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nested: dict[str, object] = {}
+    for _ in range(400):
+        nested = {"deeper": nested, "at": 1}
+    told = msgspec.structs.replace(bundles.read_manifest(shelf / "first"), evaluation={"it": nested})
+    (shelf / "first" / MANIFEST).write_bytes(encode(sealed(told)))
+    assert main(["bundle", "show", str(shelf / "first")]) == 0
+    assert "at 1" in capsys.readouterr().out

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
+from nextclick.cli import main
 from nextclick.evaluation import draw
+from nextclick.sample import BUNDLE
 from training.evaluate import Evaluation
 from training.figures import Figures, Lead, Reach, Share
 from training.metrics import METRICS
@@ -17,7 +22,13 @@ def figures(value: float, half: float) -> Figures:
 def test_a_person_reads_every_figure_with_what_it_was_measured_under(capsys: pytest.CaptureFixture[str]) -> None:
     # given
     evaluation = Evaluation(
-        protocol={"ties": "count against the row", "live_counts_s": None, "split": {"clock": True, "events": 9}},
+        protocol={
+            "ties": "count against the row",
+            "live_counts_s": None,
+            "allow_overlap": True,
+            "sessions_left_out": {"consent": 3},
+            "split": {"clock": False, "sessions": 4, "events": 9},
+        },
         predictions=45_556,
         unseen=0.0095,
         unknown_last=0.01,
@@ -42,8 +53,33 @@ def test_a_person_reads_every_figure_with_what_it_was_measured_under(capsys: pyt
         "markov" + " +10.00 +8.50 to +11.50" * 3,
         "pool: recall@200 0.8800, 200 items brought first alone",
         "session_knn 0.7000 0.3000 0.1000",
-        "45,556 predictions; unknown to the bundle: 0.95% of targets, 1.00% of last items",
-        "ties: count against the row",
-        "split: clock yes, events 9",
+        "Rows are shares of 1, ± half a 95 % interval: hit_rate@20 is how often the next item is in the first",
+        "20.",
+        "Differences are in points of a hundred, and bold where chance alone does not explain them.",
+        "45,556 predictions; the bundle does not know 0.95% of the targets and 1.00% of the last items.",
+        "Ties count against the row.",
+        "Whether anything measured here was trained on was not looked at: --allow-overlap asked for that.",
+        "3 sessions were left out because consent was withdrawn.",
+        "Measured are 9 events of 4 sessions, which have no times.",
         "12.3 s, at most 1,024 MiB of memory",
     ]
+
+
+def test_sessions_of_withdrawn_consent_are_counted_as_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given: of three sessions one takes its consent back
+    log = tmp_path / "log.csv"
+    rows = [f"{who},85123A,1900000000000,true\n{who},22423,1900000001000,{kept}\n" for who, kept in CONSENT.items()]
+    log.write_text("session_id,item_id,ts,consent\n" + "".join(rows), encoding="utf-8")
+    command = ["evaluate", str(BUNDLE), str(log), "--rows", "popularity"]
+
+    # then
+    assert main([*command, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["predictions"], report["protocol"]["sessions_left_out"]) == (2, {"consent": 1})
+    assert main(command) == 0
+    assert "1 sessions were left out because consent was withdrawn." in capsys.readouterr().out
+
+
+CONSENT = {"a": "true", "b": "false", "c": "true"}

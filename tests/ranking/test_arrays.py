@@ -13,7 +13,11 @@ from hypothesis.extra import numpy as hnp
 
 from serving.ranking import arrays
 
-KINDS = st.one_of(hnp.integer_dtypes(), hnp.unsigned_integer_dtypes(), hnp.floating_dtypes(sizes=(16, 32, 64)))
+KINDS = st.one_of(
+    hnp.integer_dtypes(endianness="<"),
+    hnp.unsigned_integer_dtypes(endianness="<"),
+    hnp.floating_dtypes(endianness="<", sizes=(16, 32, 64)),
+)
 
 
 @given(array=hnp.arrays(KINDS, hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5)))
@@ -54,3 +58,33 @@ def test_values_that_do_not_lie_where_a_processor_wants_them_are_refused() -> No
     # then
     with pytest.raises(ValueError, match="do not lie where"):
         arrays.decode(odd)
+
+
+#: What Python could read out of a header, and no array of ours has.
+HEADERS = {
+    "a negative length": "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }",
+    "two negative lengths": "{'descr': '<f4', 'fortran_order': False, 'shape': (-1, -1), }",
+    "a length past all numbers": "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 1180591620717411303424), }",
+    "a length that nothing fills": "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 99999999999), }",
+    "no dimension": "{'descr': '<f4', 'fortran_order': False, 'shape': (), }",
+    "a truth for a length": "{'descr': '<f4', 'fortran_order': False, 'shape': (True,), }",
+    "objects": "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }",
+    "fields": "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }",
+    "arrays of arrays": "{'descr': ('<f4', (1000000000,)), 'fortran_order': False, 'shape': (0,), }",
+    "values of no size": "{'descr': '|V0', 'fortran_order': False, 'shape': (0,), }",
+    "text": "{'descr': '<U1', 'fortran_order': False, 'shape': (1,), }",
+    "times": "{'descr': '<M8[ns]', 'fortran_order': False, 'shape': (0,), }",
+    "another byte order": "{'descr': '>f4', 'fortran_order': False, 'shape': (1,), }",
+    "columns first": "{'descr': '<f4', 'fortran_order': True, 'shape': (1,), }",
+    "a key too many": "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'more': 1, }",
+    "nested beyond reason": "{'descr': " + "(" * 5_000,
+    "an expression": "{'descr': '<f4', 'fortran_order': False, 'shape': (1+0j,), }",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_header_that_is_not_an_arrays_is_refused_and_never_run(header: str) -> None:
+    text = HEADERS[header].encode().ljust(117) + b"\n"
+    with pytest.raises(ValueError, match=r"header|plain array|values"):
+        arrays.decode(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + b"\0" * 4)

@@ -96,10 +96,23 @@ def test_there_must_be_something_to_go_back_to(shelf: Path) -> None:
         folder.rollback(shelf)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "current", "previous", "../first", "first/"])
+@pytest.mark.parametrize("name", ["", ".", "..", "current", "previous", "../first", "first/", ".first.k3v9x2aa"])
 def test_a_name_that_leads_elsewhere_is_refused(shelf: Path, name: str) -> None:
     with pytest.raises(UsageError):
         folder.activate(shelf, name)
+    assert links(shelf) == {}
+
+
+def test_what_a_killed_training_left_is_no_bundle_by_any_name(shelf: Path) -> None:
+    # given: whole, and of a version that nothing else there has
+    version = bundles.read_manifest(shelf / "third").version
+    (shelf / "third").rename(shelf / ".third.k3v9x2aa")
+
+    # then
+    with pytest.raises(UsageError, match="no name of a bundle"):
+        folder.activate(shelf, ".third.k3v9x2aa")
+    with pytest.raises(BundleError, match=f"no bundle {version}"):
+        folder.activate(shelf, version)
     assert links(shelf) == {}
 
 

@@ -16,7 +16,7 @@ from training import shortening
 from training.fitting import Lessons
 from training.plan import Plan
 from training.rehearsal import LEAST, Split
-from training.shortening import shortened
+from training.shortening import Cut, shortened
 from training.transformer import Shape
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -50,7 +50,8 @@ def test_the_newest_sessions_are_kept_and_what_is_left_out_is_counted() -> None:
     log = past()
 
     # when
-    kept, plan, left_out = shortened(log, PLAN, 2.0, "cpu", ticking(60.0))
+    cut = shortened(log, PLAN, 120.0, "cpu", ticking(60.0))
+    kept, plan, left_out = cut.of(log), cut.plan, cut.left_out
 
     # then: of two minutes' events, passed ten times, the share that the epochs may take
     assert left_out + len(kept.sessions) == len(log.sessions)
@@ -62,25 +63,24 @@ def test_the_newest_sessions_are_kept_and_what_is_left_out_is_counted() -> None:
 
 def test_time_enough_leaves_nothing_out() -> None:
     log = past()
-    kept, plan, left_out = shortened(log, PLAN, 60.0, "cpu", ticking(1.0))
-    assert (kept.sessions.items.tolist(), plan, left_out) == (log.sessions.items.tolist(), PLAN, 0)
+    assert shortened(log, PLAN, 3_600.0, "cpu", ticking(1.0)) == Cut(0, PLAN)
 
 
 def test_without_a_limit_nothing_is_tried() -> None:
     log = past()
-    kept, plan, left_out = shortened(log, PLAN, None, "cpu", ticking(1e9))
-    assert kept is log
-    assert (plan, left_out) == (PLAN, 0)
+    cut = shortened(log, PLAN, None, "cpu", ticking(1e9))
+    assert cut == Cut(0, PLAN)
+    assert cut.of(log) is log
 
 
 def test_however_little_time_there_is_the_last_session_stays() -> None:
-    kept, _, left_out = shortened(past(), PLAN, 1e-6, "cpu", ticking(1e6))
-    assert (len(kept.sessions), left_out) == (1, len(past().sessions) - 1)
+    cut = shortened(past(), PLAN, 0.0, "cpu", ticking(1e6))
+    assert (len(cut.of(past()).sessions), cut.left_out) == (1, len(past().sessions) - 1)
 
 
 def test_with_less_time_less_is_rehearsed_and_always_enough_to_learn_an_order() -> None:
     thorough = replace(PLAN, rehearsed=40_000)
-    plans = [shortened(past(), thorough, minutes, "cpu", ticking(1.0))[1] for minutes in (0.1, 10, 1000)]
+    plans = [shortened(past(), thorough, 60 * minutes, "cpu", ticking(1.0)).plan for minutes in (0.1, 10, 1000)]
     assert [plan.rehearsed for plan in plans] == [LEAST * 3 // 2, 15_000, 40_000]
 
     # Of the least, what is left when no session is cut is enough.

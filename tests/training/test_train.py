@@ -14,7 +14,7 @@ from nextclick.sample import BUNDLE, CATALOGUE, TRAIN
 from schemas import bundle as manifests
 from schemas import click as wire
 from schemas.bundle import Manifest
-from schemas.errors import DataError, UsageError
+from schemas.errors import DataError, DiskError, PlaceError, UsageError
 from schemas.item import Item
 from serving.state import bundles
 from tests import worlds
@@ -23,6 +23,7 @@ from tests.worlds import NOW, World, name, session
 from training import learning, log
 from training.catalogue import Catalogue
 from training.learning import Told
+from training.place import Place
 from training.sequences import Layout
 from training.train import Order, Stages, train
 
@@ -33,17 +34,22 @@ def silent(stage: str) -> Told:
     return lambda done, of: None
 
 
-def order(out: Path, *, max_minutes: float | None = None) -> Order:
-    return Order(out, "nextclick train", max_minutes=max_minutes)
+def order(*, max_minutes: float | None = None) -> Order:
+    return Order("nextclick train", max_minutes=max_minutes)
 
 
-def stages(out: Path, show: Callable[[str], Told] = silent, clock: Callable[[], float] | None = None) -> Stages:
+def stages(
+    out: Path,
+    show: Callable[[str], Told] = silent,
+    clock: Callable[[], float] | None = None,
+    said: list[str] | None = None,
+) -> Stages:
     ticks = count()
-    return Stages(clock or (lambda: float(next(ticks))), show, out.with_name(f".{out.name}.training"))
+    return Stages(clock or (lambda: float(next(ticks))), show, ([] if said is None else said).append, Place(out))
 
 
 def made(events: log.EventLog, out: Path, catalogue: Sequence[Item] = ()) -> Manifest:
-    return train(events, catalogue, order(out), NOW, stages(out))
+    return train(events, catalogue, order(), NOW, stages(out))
 
 
 def kept(path: Path, world: World) -> Path:
@@ -69,7 +75,7 @@ def test_the_same_log_gives_the_same_files(tmp_path: Path, events: Path) -> None
 
     # when
     first = made(log.read([events]), tmp_path / "first", items)
-    again = train(log.read([events]), items, order(tmp_path / "again"), NOW + 5, stages(tmp_path / "again"))
+    again = train(log.read([events]), items, order(), NOW + 5, stages(tmp_path / "again"))
 
     # then
     assert first.parameters["order"] == "learned"
@@ -82,7 +88,7 @@ def test_the_same_log_gives_the_same_files(tmp_path: Path, events: Path) -> None
 def test_another_log_or_seed_gives_another_version(tmp_path: Path, events: Path) -> None:
     # given
     first = made(log.read([events]), tmp_path / "first")
-    seeded = Order(tmp_path / "seeded", "nextclick train", seed=1)
+    seeded = Order("nextclick train", seed=1)
 
     # when
     reseeded = train(log.read([events]), [], seeded, NOW, stages(tmp_path / "seeded"))
@@ -229,10 +235,10 @@ class TestInterrupted:
 
         # when: it is interrupted in its third epoch of five
         with pytest.raises(KeyboardInterrupt):
-            train(log.read([events]), [], order(out), NOW, stages(out, lambda stage: watched(stage, 2)))
+            train(log.read([events]), [], order(), NOW, stages(out, lambda stage: watched(stage, 2)))
         left = [path.name for path in out.parent.iterdir()]
         told.clear()
-        resumed = train(log.read([events]), [], order(out), NOW, stages(out, watched))
+        resumed = train(log.read([events]), [], order(), NOW, stages(out, watched))
 
         # then
         assert left == [".bundle.training"]
@@ -250,7 +256,7 @@ class TestInterrupted:
             return silent(stage)
 
         with pytest.raises(KeyboardInterrupt):
-            train(log.read([events]), [], order(out), NOW, stages(out, cut))
+            train(log.read([events]), [], order(), NOW, stages(out, cut))
 
         # when: of the other, as many sessions as long, of as many items
         other = kept(tmp_path / "other.ndjson", worlds.chain(seed=2))
@@ -258,6 +264,33 @@ class TestInterrupted:
 
         # then
         assert manifest.files == made(log.read([other]), tmp_path / "afresh").files
+
+    def test_what_was_left_out_for_the_time_is_decided_once_and_gone_on_with(
+        self, tmp_path: Path, events: Path
+    ) -> None:
+        # given: interrupted in its second epoch, on a machine that seems slow
+        ticks, out, told, said = count(), tmp_path / "bundle", list[int](), list[str]()
+
+        def watched(stage: str) -> Told:
+            def say(done: int, of: int) -> None:
+                told.append(done)
+                if done == 2 and len(told) == 2:
+                    raise KeyboardInterrupt
+
+            return say
+
+        slow = stages(out, watched, lambda: 30.0 * next(ticks), said)
+        with pytest.raises(KeyboardInterrupt):
+            train(log.read([events]), [], order(max_minutes=4.0), NOW, slow)
+
+        # when: it goes on where it seems quick
+        manifest = train(log.read([events]), [], order(max_minutes=4.0), NOW, stages(out, watched, said=said))
+
+        # then
+        assert told[:3] == [1, 2, 3]
+        assert 0 < manifest.data.sessions < 800
+        assert [f"the newest {manifest.data.sessions} of 800 sessions" in each for each in said] == [True, True]
+        assert "--max-minutes left out" in (out / "MODEL_CARD.md").read_text(encoding="utf-8")
 
     @pytest.mark.parametrize(
         "fatal", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "Ctrl-C"]
@@ -276,14 +309,14 @@ class TestInterrupted:
 
         # when
         out = tmp_path / "deep" / "bundle"
-        with pytest.raises((DataError, KeyboardInterrupt)):
+        with pytest.raises((DiskError, KeyboardInterrupt)):
             made(log.read([events]), out)
 
         # then: but for what the next run goes on from
         assert [path.name for path in out.parent.iterdir()] == [".bundle.training"]
 
     def test_a_place_that_cannot_be_written_to_is_refused_with_what_to_do(self, tmp_path: Path, events: Path) -> None:
-        with pytest.raises(DataError, match="--out"):
+        with pytest.raises(PlaceError, match="--out"):
             made(log.read([events]), events / "bundle")
 
 
@@ -296,7 +329,7 @@ def test_less_time_than_the_log_takes_leaves_out_its_oldest_sessions_and_counts_
     timed = stages(out, clock=lambda: 60.0 * next(ticks))
 
     # when
-    manifest = train(log.read([events]), [], order(out, max_minutes=1.0), NOW, timed)
+    manifest = train(log.read([events]), [], order(max_minutes=1.0), NOW, timed)
 
     # then
     left_out = manifest.parameters["sessions_left_out_by_max_minutes"]
@@ -314,7 +347,7 @@ def test_the_demo_bundle_is_what_its_sample_trains(tmp_path: Path, monkeypatch: 
     committed = bundles.read_manifest(BUNDLE)
 
     # when
-    asked = Order(tmp_path / "bundle", committed.command)
+    asked = Order(committed.command)
     manifest = train(log.read([TRAIN]), Catalogue(CATALOGUE), asked, NOW, stages(tmp_path / "bundle"))
 
     # then

@@ -11,7 +11,7 @@ from training.evaluate import Evaluation
 from training.figures import Band
 from training.report.facts import Facts
 from training.report.origins import span
-from training.report.results import HIT_RATE, NOTHING, RECIPROCAL, WITHOUT, best_other, caveats, lead
+from training.report.results import HIT_RATE, RECIPROCAL, WITHOUT, best_other, caveats, lead, nothing
 from training.report.wording import (
     between,
     count,
@@ -31,16 +31,22 @@ from training.report.wording import (
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>#!|&~])")
 #: A band with fewer predictions says little.
 _TELLING: Final = 30
+_SPACE: Final = "\N{NO-BREAK SPACE}"
 
 
 def card(facts: Facts) -> str:
-    parts = [*_what(facts), *_measured(facts.evaluation), *_limits(facts), *_made(facts)]
+    parts = [*_what(facts), *_measured(facts.evaluation, facts.left_out), *_limits(facts), *_made(facts)]
     return "\n".join([*parts, ""])
 
 
 def plain(text: str) -> str:
     """Text that Markdown shows as it stands, on one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _SPECIAL.sub(r"\\\1", printable(" ".join(text.split())))
+
+
+def printable(text: str) -> str:
+    """Text in which nothing moves the cursor of the terminal that shows it."""
+    return "".join(each if each.isprintable() or each == _SPACE else repr(each)[1:-1] for each in text)
 
 
 def _what(facts: Facts) -> Iterator[str]:
@@ -56,14 +62,17 @@ def _what(facts: Facts) -> Iterator[str]:
     told = ", ".join(f"{named(name)} {percent(share)}" for name, share in profile.told.items())
     yield f"- {plural(profile.items, 'item')}, {percent(profile.spread.reached)} of them touched; catalogue: {told}"
     yield f"- the log: sha256 `{facts.manifest.data.log_sha256}`"
+    if facts.left_out:
+        oldest = plural(facts.left_out, "session")
+        yield f"- not learned from: the oldest {oldest} of it, for which --max-minutes left no time"
     yield ""
 
 
-def _measured(evaluation: Evaluation | None) -> Iterator[str]:
+def _measured(evaluation: Evaluation | None, left_out: int) -> Iterator[str]:
     yield "## How it was measured"
     yield ""
     if evaluation is None:
-        yield NOTHING
+        yield nothing(left_out)
         yield ""
         return
     task, sessions = evaluation.protocol["task"], evaluation.protocol.get("sessions")
@@ -145,7 +154,7 @@ def _made(facts: Facts) -> Iterator[str]:
     yield "## How to make it again"
     yield ""
     # Indented lines are code that no character ends.
-    yield from (f"    {line}" for line in manifest.command.splitlines())
+    yield from (f"    {printable(line)}" for line in manifest.command.splitlines())
     yield ""
     took = duration(sum(manifest.seconds.values()))
     yield f"Made {moment(manifest.created_at)} UTC in {took}, in {size(manifest.peak_memory_bytes)} of memory at most;"

@@ -17,9 +17,14 @@ class Facts:
 
     #: But for its documents, which are made from this.
     manifest: Manifest
-    #: None where the log was too small to keep anything back for measuring.
+    #: None where too little was learned from to keep anything back for measuring.
     evaluation: Evaluation | None
     curves: Curves
     profile: Profile
     #: None where there are too few items for a map.
     atlas: Atlas | None
+
+    @property
+    def left_out(self) -> int:
+        """Sessions that there was no time for."""
+        return int(self.manifest.parameters.get("sessions_left_out_by_max_minutes", 0))

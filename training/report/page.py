@@ -19,8 +19,8 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 def page(facts: Facts) -> str:
     sections = [
-        in_short(facts.evaluation),
-        *results(facts.evaluation),
+        in_short(facts.evaluation, facts.left_out),
+        *results(facts.evaluation, facts.left_out),
         item_map(facts.atlas),
         learning(facts.curves),
         data(facts.profile),

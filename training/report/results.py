@@ -10,19 +10,19 @@ from training.coverage import Coverage
 from training.evaluate import Evaluation
 from training.figures import Band, Figures, Lead, Reach
 from training.metrics import METRICS
+from training.protocol import sentences
 from training.report import charts
 from training.report.markup import Markup, element, joined
-from training.report.table import Section, beside, chart, facts, folded, section, table
+from training.report.table import Section, beside, chart, folded, section, table
 from training.report.wording import (
     SURE,
     between,
     count,
     figure,
-    named,
     percent,
+    plural,
     points,
     points_between,
-    said,
 )
 
 HIT_RATE: Final = "hit_rate@20"
@@ -45,10 +45,15 @@ _MEANT: Final[Mapping[str, str]] = {
     WITHOUT: "the ranker without its transformer",
     FUSION: "the ranker, as production runs it",
 }
-NOTHING: Final = (
-    "Nothing was measured: the log is too small to keep sessions back for it. "
-    "Measure this bundle on later sessions with nextclick evaluate."
-)
+
+
+def nothing(left_out: int) -> str:
+    """Why nothing was measured: the log, or the time that `left_out` so many of its sessions."""
+    why = "the log is too small"
+    if left_out:
+        why = f"--max-minutes left out {plural(left_out, 'session')}, and what it kept is too little"
+    advice = "Measure this bundle on later sessions with nextclick evaluate."
+    return f"Nothing was measured: {why} to keep sessions back for it. {advice}"
 
 
 def best_other(evaluation: Evaluation) -> str | None:
@@ -74,9 +79,9 @@ def sessions_measured(evaluation: Evaluation) -> int:
     return int(intervals["sessions"]) if isinstance(intervals, dict) else 0
 
 
-def in_short(evaluation: Evaluation | None) -> Section:
+def in_short(evaluation: Evaluation | None, left_out: int) -> Section:
     if evaluation is None:
-        return section("short", "In short", element("p", NOTHING))
+        return section("short", "In short", element("p", nothing(left_out)))
     tiles = [*_figures(evaluation), *_leads(evaluation)]
     if evaluation.pool is not None:
         told = "of the next items are among the 200 that are ranked: the most that any order of them could hit"
@@ -110,10 +115,10 @@ def _tile(title: str, value: str, told: str) -> Markup:
     return element("div", element("span", title), element("b", value), element("small", told), class_="tile")
 
 
-def results(evaluation: Evaluation | None) -> list[Section]:
+def results(evaluation: Evaluation | None, left_out: int) -> list[Section]:
     """A section each; one that says why where nothing was measured."""
     if evaluation is None:
-        return [section("results", "Results", element("p", NOTHING))]
+        return [section("results", "Results", element("p", nothing(left_out)))]
     parts = [_rows(evaluation)]
     if evaluation.pool is not None:
         parts.append(_pool(evaluation.pool, evaluation.predictions))
@@ -150,7 +155,7 @@ def _rows(evaluation: Evaluation) -> Section:
             _meant(FUSION),
         ),
         _differences(evaluation.differences),
-        folded("Under which protocol", facts("Protocol", {named(k): said(v) for k, v in evaluation.protocol.items()})),
+        folded("Under which protocol", joined(*(element("p", each) for each in sentences(evaluation.protocol)))),
     )
 
 
