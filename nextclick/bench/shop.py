@@ -8,16 +8,18 @@ training exports, their weights at random.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.bundle import MANIFEST, UNSEALED, Data, File, Golden, Manifest, encode, sealed
+from schemas.bundle import MANIFEST, UNSEALED, Data, File, Manifest, encode, sealed
 from schemas.errors import UsageError
 from schemas.item import Item
-from serving.ranking import bundle
+from schemas.session import Action
+from serving.ranking import bundle, golden
 from serving.ranking.bundle import Network
 from serving.ranking.counts import Counts
 from serving.ranking.features import names
@@ -26,7 +28,7 @@ from serving.ranking.past import Past
 from serving.ranking.ranker import Ranker
 from serving.ranking.recent import EVENTS_MAX
 from serving.ranking.scorer import Scorer
-from serving.ranking.sessions import Sessions
+from serving.ranking.sessions import DEEDS, Sessions
 from serving.ranking.sources import ALL, covisitation, item2vec, transformer
 from serving.ranking.sources.source import Source
 from serving.ranking.table import Table
@@ -57,9 +59,15 @@ def publish(out: Path, items: int, seed: int = 0) -> Manifest:
         described |= bundle.describe(files)
         for name, data in files.items():
             (out / name).write_bytes(data)
-    manifest = _manifest(described, past)
+    mapped = {name: _mapped(out / name) for name in described}
+    manifest = _manifest(described, past, bundle.unpack(mapped, described).ranker)
     (out / MANIFEST).write_bytes(encode(manifest))
     return manifest
+
+
+def _mapped(path: Path) -> memoryview:
+    with path.open("rb") as file:
+        return memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
 
 
 def _packed(past: Past, network: Network, chance: np.random.Generator) -> Iterator[dict[str, bytes]]:
@@ -120,7 +128,9 @@ def _network(items: int, chance: np.random.Generator) -> Network:
         raise UsageError(
             "making a bundle up takes torch; name a BUNDLE, or install it: `pip install '.[train]'`"
         ) from None
-    learner, correction = export.untaught(len(names([kind.name for kind in ALL])), seed=0)
+    sources = [kind.name for kind in ALL]
+    learner, correction = export.untaught(len(names(sources)), seed=0)
+    _, alone = export.untaught(len(names([name for name in sources if name != transformer.Transformer.name])), seed=0)
     encode, score = export.encode_graph(learner), export.score_graph(learner, correction)
     vectors = chance.standard_normal((items, learner.shape.width), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -128,7 +138,7 @@ def _network(items: int, chance: np.random.Generator) -> Network:
     return Network(
         encode=encode,
         score=score,
-        blind=export.blind_graph(correction),
+        blind=export.blind_graph(alone),
         items=halves,
         words=export.word_vectors(learner),
         golden=export.golden_tensors(Scorer(encode, score, halves), len(correction.mean)),
@@ -145,13 +155,15 @@ def _options() -> Options:
     )
 
 
-def _manifest(described: dict[str, File], past: Past) -> Manifest:
-    hashes = {name: file.sha256 for name, file in described.items()}
+def _manifest(described: dict[str, File], past: Past, ranker: Ranker) -> Manifest:
     ended = _BEGUN_MS + _SPAN_MS
+    length = int(past.sessions.starts[1])
+    items, times = past.sessions.items[:length].tolist(), past.sessions.times[:length].tolist()
+    session = [Action(past.table.id(item), DEEDS[0], ts) for item, ts in zip(items, times, strict=True)]
     return sealed(
         Manifest(
-            version=bundle.version(hashes),
-            counts_version=bundle.counts_version(hashes),
+            version=ranker.version,
+            counts_version=ranker.counts_version,
             created_at=ended,
             command=f"nextclick bench rank --items {len(past.table)}",
             seed=0,
@@ -166,7 +178,7 @@ def _manifest(described: dict[str, File], past: Past) -> Manifest:
                 log_sha256=UNSEALED,
             ),
             files=described,
-            golden=Golden(now=ended, sessions=()),
+            golden=golden.answers(ranker, [session], ended),
             sha256=UNSEALED,
         )
     )
