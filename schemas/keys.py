@@ -9,16 +9,35 @@ may touch all of it.
     {sid}:v                      hash    session vector, tagged (version, model)
     pending:{epoch.partition}    zset    sessions folded and still to be ranked
     replayed:<source>            string  a dead letter that was sent back (topic, partition, offset)
+    wm:{anchor}:epoch.partition  string  watermark: up to here the partition is folded
     rec.<0..15>                  channel what changed, for endpoints
 """
 
 from __future__ import annotations
 
+from binascii import crc_hqx
 from hashlib import blake2b
+from itertools import count
 from typing import Final
 from zlib import crc32
 
 CHANNELS: Final = 16
+_SLOTS: Final = 16_384
+_STRETCHES: Final = 64
+
+
+def _anchors() -> tuple[str, ...]:
+    found: dict[int, str] = {}
+    tags = map(str, count())
+    while len(found) < _STRETCHES:
+        tag = next(tags)
+        found.setdefault(crc_hqx(tag.encode(), 0) % _SLOTS * _STRETCHES // _SLOTS, tag)
+    return tuple(found[stretch] for stretch in range(_STRETCHES))
+
+
+#: Hash tags that spread over a Redis Cluster, one in each stretch of 256 slots: a shard that holds two stretches'
+#: worth of slots in a row holds at least one, and where slots move, what lies at their anchors moves along.
+ANCHORS: Final = _anchors()
 
 
 def session(session_id: str) -> str:
@@ -43,6 +62,10 @@ def pending(lane: str) -> str:
 
 def replayed(topic: str, partition: int, offset: int) -> str:
     return f"replayed:{topic}:{partition}:{offset}"
+
+
+def watermark(lane: str, anchor: str) -> str:
+    return f"wm:{{{anchor}}}:{lane}"
 
 
 def channel(session_id: str) -> str:

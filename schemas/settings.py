@@ -184,6 +184,13 @@ class Settings:
     retry_budget_s: int = _number(
         45, 1, 55, "Seconds that an unreachable Kafka or Redis is retried before the worker ends with 70."
     )
+    redis_replica_lag_s: int = _number(
+        10,
+        1,
+        3_600,
+        "The min-replicas-max-lag of your Redis, in seconds: how long a primary may take writes that no replica "
+        "confirms. After a failover clicks are read again from 1.5 times as long before it, and at least from 15 s.",
+    )
     start_wait_s: int = _number(60, 0, 600, "Seconds that a start waits for Kafka and Redis before it ends with 69.")
     stall_limit_s: int = _number(
         30,

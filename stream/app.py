@@ -17,10 +17,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeAlias, cast
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer
@@ -29,17 +30,19 @@ from faust.types import TP
 from mode.services import WaitResults
 from prometheus_client import CollectorRegistry
 
-from schemas.errors import NextclickError
-from schemas.session import Position
+from schemas.errors import NextclickError, RedisError
 from schemas.settings import Settings
 from schemas.topics import Topics
 from serving.state import topics
 from serving.state.following import Following
+from serving.state.log import Log
 from serving.state.producer import Producer
 from serving.state.redis import RedisSessionStore
 from stream import probes
+from stream.course import Course
 from stream.drafting import Surroundings
 from stream.eager import Eager
+from stream.epoch import Epoch
 from stream.health import Health
 from stream.intake import Delivery
 from stream.loop import Loop
@@ -49,11 +52,14 @@ from stream.pace import Pace
 from stream.patience import Patience
 from stream.progress import Heard, Progress
 from stream.ranking import Ranking
+from stream.rewind import Rewind, safety_ms
 from stream.soundings import Soundings
 from stream.succession import Succession
 from stream.vitals import Vitals
 from stream.watchdog import Limits, Watchdog
+from stream.watermarks import Watermarks
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 #: From SIGTERM to the end, whatever a library still waits for; its orchestrator would not wait much longer.
@@ -159,8 +165,50 @@ class _ConsumerThread(AIOKafkaConsumerThread):
 
 
 class _Consumer(Consumer):
+    """Faust's, told where to read on. A position sought when partitions are assigned is lost: Faust's table
+    recovery, which it runs without tables too, seeks to the committed offsets after that, by `perform_seek`.
+    """
+
+    _assigned = False
+
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        self._assigned = False
+        self._parts.revoke()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self._assigned = True
+        self._parts.assign(sorted(tp.partition for tp in assigned))
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def perform_seek(self) -> None:
+        await super().perform_seek()
+        # A fetch that a rebalance overtook seeks as well, before it is known which partitions will be ours.
+        if self._assigned:
+            mine = {tp.partition: tp for tp in self.assignment()}
+            committed = {partition: self._committed_offset[tp] for partition, tp in mine.items()}
+            app = cast(faust.App, self.app)
+            starts = await self._parts.begin(app, app.consumer_generation_id, committed)
+            await self.seek_wait({mine[partition]: offset for partition, offset in starts.items()})
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """What to commit. The loop acknowledges in the order of offsets, and past a hole only once it knows it for
+        one, so all before the last is done. Faust's own reckoning comes one hole further with each commit, and a
+        topic that is written in transactions has one behind every few records.
+        """
+        acked, self._acked[tp] = self._acked[tp], []
+        self._acked_index[tp].clear()
+        return max(acked) + 1 if acked else None
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Faust would keep each for that reckoning."""
+
+    @property
+    def _parts(self) -> _Parts:
+        return cast(_Transport, self.transport).parts
 
     async def wait_first(self, *waited: Any, **limits: Any) -> WaitResults:
         """Nearly always it is a record that is to be taken, unless a rebalance forbids it meanwhile.
@@ -201,6 +249,7 @@ class _Transport(Transport):
     Consumer = _Consumer
     fetch_wait_ms: int
     progress: Progress
+    parts: _Parts
     consumer: _Consumer | None = None
 
     def create_consumer(self, callback: Any, **options: Any) -> Any:
@@ -220,7 +269,7 @@ def _build(settings: Settings, epoch: str, metrics: Metrics, health: Health) -> 
     progress = Progress()
     app, transport = _configured(settings, progress)
     queue: asyncio.Queue[Delivery] = asyncio.Queue(settings.queue_max)
-    parts = _Parts(settings, epoch, metrics, queue, health, transport)
+    transport.parts = parts = _Parts(settings, epoch, metrics, queue, health, transport)
 
     @app.agent(app.topic(names.clickstream, key_serializer="raw", value_serializer="raw"), concurrency=1)
     async def clicks(stream: faust.StreamT[bytes]) -> None:
@@ -232,17 +281,9 @@ def _build(settings: Settings, epoch: str, metrics: Metrics, health: Health) -> 
 
     app.task(work)
 
-    @app.on_partitions_assigned.connect(weak=False)
-    async def assigned(app: faust.App, assigned: set[TP], **_: object) -> None:
-        parts.ranking.assign(_lanes(assigned, names, epoch))
-        progress.assign([tp.partition for tp in assigned if tp.topic == names.clickstream], _now_ms())
-        app.add_future(_or_exit(parts.ranking.adopt()))
-        log.info("assigned: %s", sorted(tp.partition for tp in assigned if tp.topic == names.clickstream))
-
-    @app.on_partitions_revoked.connect(weak=False)
-    async def revoked(app: faust.App, revoked: set[TP], **_: object) -> None:
-        parts.ranking.revoke(_lanes(revoked, names, epoch))
-        progress.revoke()
+    @app.on_before_shutdown.connect(weak=False)
+    async def leaving(app: faust.App, **_: object) -> None:
+        await _or_exit(parts.leave())
 
     return app, parts
 
@@ -272,16 +313,27 @@ class _Parts:
         self.ranking = Ranking(
             self.store, ranker, self.outbox, patience, Pace(time.monotonic), around, metrics, settings.rank_batch_max
         )
+        kept = Log(settings.kafka, names.clickstream, _ASK_S)
+        self.epoch = Epoch(epoch, partial(asyncio.to_thread, topics.epoch, settings, names.clickstream, _ASK_S))
+        course = Course(kept, self.epoch.check, patience, metrics)
+        self.watermarks = Watermarks(self.store, epoch, time.monotonic, metrics)
+        self.rewind = Rewind(
+            self.store, kept, self.epoch.check, course, self.watermarks, self.ranking, patience, around, epoch,
+            safety_ms(settings.redis_replica_lag_s), metrics,
+        )  # fmt: skip
         self.loop = Loop(
-            queue, self.store, self.ranking, self.producer, patience, names, epoch, metrics,
+            queue, course, self.store, self.watermarks, self.ranking, self.producer, patience, names, epoch, metrics,
             settings.batch_max,
         )  # fmt: skip
         self.succession = Succession(following, self.ranking, metrics)
         self.health = health
+        self.progress = transport.progress
+        vitals = Vitals(self.ranking, self.outbox, following, patience, queue, transport.loops)
+        vitals.rewinding = self.rewind.is_rewinding
         self.watchdog = Watchdog(
-            transport.progress,
+            self.progress,
             Soundings(transport, partial(topics.ends, settings, names.clickstream, timeout_s=_SOUND_S)),
-            Vitals(self.ranking, self.outbox, following, patience, queue, transport.loops),
+            vitals,
             health,
             metrics,
             Limits(settings.stall_limit_s, settings.block_limit_s, settings.retry_budget_s),
@@ -293,14 +345,35 @@ class _Parts:
     async def start(self, app: faust.App) -> None:
         await _or_exit(self.producer.start())
         publishing = self.outbox.run(self.ranking.sent, self.ranking.replaced)
-        for part in (self.loop.run(), self.ranking.run(), publishing, self.succession.run()):
+        watching = (self.watermarks.run(self.ranking.turn), self.epoch.run(), self.succession.run())
+        for part in (self.loop.run(), self.ranking.run(), publishing, *watching):
             app.add_future(_or_exit(part))
 
+    def assign(self, partitions: Sequence[int]) -> None:
+        self.progress.assign(partitions, _now_ms())
+        log.info("assigned: %s", partitions)
 
-async def _or_exit(part: Coroutine[Any, Any, None]) -> None:
+    async def begin(self, app: faust.App, generation: int, committed: Mapping[int, int | None]) -> dict[int, int]:
+        """By partition of ours, the offset to read next."""
+        starts = await _or_exit(self.rewind.begin(generation, committed))
+        app.add_future(_or_exit(self.ranking.adopt()))
+        return starts
+
+    def revoke(self) -> None:
+        self.rewind.end()
+        self.progress.revoke()
+
+    async def leave(self) -> None:
+        """So that the next owner need not read again what we folded in the last second."""
+        async with self.ranking.turn:
+            with suppress(RedisError):
+                await self.watermarks.write()
+
+
+async def _or_exit(part: Coroutine[Any, Any, T]) -> T:
     """The outermost edge of everything that runs in the worker: what fails here ends the process, loudly."""
     try:
-        await part
+        return await part
     except asyncio.CancelledError:
         raise
     except NextclickError as error:
@@ -359,11 +432,8 @@ def _delivery(event: faust.EventT[bytes], progress: Progress) -> Delivery:
         offset=message.offset,
         record_time=record_time,
         ack=acknowledge,
+        generation=cast(int, message.generation_id),
     )
-
-
-def _lanes(partitions: set[TP], names: Topics, epoch: str) -> list[str]:
-    return [Position(epoch, tp.partition, 0).lane for tp in sorted(partitions) if tp.topic == names.clickstream]
 
 
 def _now_ms() -> int:

@@ -23,6 +23,8 @@ class Delivery:
     #: Epoch ms; the broker's own clock where the topic stamps on append.
     record_time: int
     ack: Callable[[], object]
+    #: Of the consumer group, under which it was fetched.
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

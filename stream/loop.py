@@ -1,4 +1,4 @@
-"""The hot loop: take what is queued, mark, fold, acknowledge; ranking follows behind."""
+"""The hot loop: take what is queued, in order, mark, fold, acknowledge; ranking follows behind."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from schemas.session import Outcome, Position
+from schemas.session import Outcome
 from schemas.topics import Topics
 from serving.state.sessions import Folded, SessionStore
 from stream import dead
+from stream.course import Course
 from stream.intake import Delivery, Intake, Letter, read_batch
 from stream.metrics import Metrics
 from stream.outbox import Sends
 from stream.patience import Patience
 from stream.ranking import Ranking
+from stream.watermarks import Watermarks
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,9 @@ class Loop:
     def __init__(
         self,
         queue: asyncio.Queue[Delivery],
+        course: Course,
         store: SessionStore,
+        watermarks: Watermarks,
         ranking: Ranking,
         producer: Sends,
         patience: Patience,
@@ -40,7 +44,9 @@ class Loop:
         batch_max: int,
     ) -> None:
         self._queue = queue
+        self._course = course
         self._store = store
+        self._watermarks = watermarks
         self._ranking = ranking
         self._producer = producer
         self._patience = patience
@@ -53,24 +59,27 @@ class Loop:
     async def run(self) -> None:
         """Until cancelled, or until Redis or Kafka have been away for longer than the budget.
 
-        1. The sessions are marked as pending: a crash from here on leaves them to be ranked.
-        2. One guarded, atomic fold a session. What is delivered again changes nothing.
-        3. Letters to the dead: what cannot be folded is in Kafka's hands before it leaves ours.
-        4. Only now are the events acknowledged, in the order of their offsets: an offset that is committed
-           names a state that Redis has confirmed. Faust commits the highest acknowledged offset and steps
-           over gaps, so one event acknowledged early would be an event lost.
-        5. Ranking takes over, and the next batch is folded while it works.
+        1. Nothing may be missing before any of them: a guard set past an event would hide that event for ever.
+        2. The sessions are marked as pending: a crash from here on leaves them to be ranked.
+        3. One guarded, atomic fold a session. What is delivered again changes nothing.
+        4. Letters to the dead: what cannot be folded is in Kafka's hands before it leaves ours.
+        5. Only now are the events acknowledged, in the order of their offsets: an offset that is committed
+           names a state that Redis has confirmed. The highest acknowledged one is committed, so an event
+           acknowledged early would be an event lost.
+        6. Ranking takes over, and the next batch is folded while it works.
         """
         while True:
-            batch = self._ours(await self._take())
-            intake = read_batch(batch, self._epoch)
+            taken = await self._take()
             async with self._ranking.turn:
-                await self._ranking.expect(intake.works)  # 1
-                folded = await self._fold(intake)  # 2
-                await self._bury(intake.letters)  # 3
-                for delivery in batch:  # 4
+                batch = await self._course.follow(taken)  # 1
+                intake = read_batch(batch, self._epoch)
+                await self._ranking.expect(intake.works)  # 2
+                folded = await self._fold(intake)  # 3
+                await self._bury(intake.letters)  # 4
+                for delivery in batch:  # 5
                     delivery.ack()
-                await self._ranking.offer(intake.works, folded)  # 5
+                self._watermarks.folded(batch, intake.works)
+                await self._ranking.offer(intake.works, folded)  # 6
             self._count(len(batch), folded, intake)
 
     async def _take(self) -> list[Delivery]:
@@ -79,10 +88,6 @@ class Loop:
         while len(batch) < self._batch_max and not self._queue.empty():
             batch.append(self._queue.get_nowait())
         return batch
-
-    def _ours(self, batch: Sequence[Delivery]) -> list[Delivery]:
-        """Without what a rebalance left in the queue: it was not acknowledged, so its new owner receives it too."""
-        return [each for each in batch if self._ranking.owns(Position(self._epoch, each.partition, each.offset).lane)]
 
     async def _fold(self, intake: Intake) -> list[Folded]:
         with self._metrics.fold_seconds.time():

@@ -26,6 +26,28 @@ class Metrics:
         self.dead = Counter(
             "nextclick_dead_letters", "Records that no session could take.", ["reason"], registry=registry
         )
+        self.holes = Counter(
+            "nextclick_offset_holes",
+            "Offsets of the clickstream that hold no record, as transactions leave them.",
+            registry=registry,
+        )
+        self.lost = Counter(
+            "nextclick_lost_records",
+            "Offsets that left Kafka before they were folded; at most so many clicks are lost.",
+            registry=registry,
+        )
+        self.rewinds = Counter(
+            "nextclick_rewinds",
+            "Partitions that were read from before the committed offset, by cause.",
+            ["cause"],
+            registry=registry,
+        )
+        self.watermark_age = Gauge(
+            "nextclick_watermark_age_seconds",
+            "Since Redis was last told up to where a partition of ours is folded.",
+            ["partition"],
+            registry=registry,
+        )
         self.lists = Counter(
             "nextclick_recommendations", "Lists by what became of them.", ["outcome"], registry=registry
         )

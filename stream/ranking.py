@@ -13,12 +13,12 @@ stays at version N without the list for N, so a session leaves the pending set o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
 from schemas.recommendation import Model, revised
-from schemas.session import Session
+from schemas.session import IDLE_MS, Session
 from serving.ranking.ranker import Ranked
 from serving.state.producer import Outgoing
 from serving.state.sessions import Draft, Folded, Mark, SessionStore, Stored, Work
@@ -69,8 +69,9 @@ class Ranking:
         self._batch_max = batch_max
         self._pending = Pending()
         self._wake = asyncio.Event()
-        #: The lanes that are ours, and those of them whose pending sets we have not looked at yet.
-        self._lanes: set[str] = set()
+        #: Of the lanes that are ours, the offset below which a rewind reads what was read before.
+        self._again: dict[str, int] = {}
+        #: Those whose pending sets we have not looked at yet.
         self._strange: set[str] = set()
         #: Sessions taken over so far from the last owners of our lanes.
         self.adopted = 0
@@ -97,7 +98,10 @@ class Ranking:
         # Of a session that was left to us (a work without records), or that was erased, subscribers may not have
         # heard whatever Redis says: it may have been stored, or deleted, by a call whose answer never came.
         untold = not work.records or any(record.click is None for record in work.records)
-        if entry.needs_ranking or (untold and entry.version > 0):
+        again = any(record.position.offset < self._again.get(record.position.lane, 0) for record in work.records)
+        if again and not untold and self._is_over(entry):
+            return self._pending.dismiss(entry.session_id)
+        if entry.needs_ranking or ((untold or again) and entry.version > 0):
             if self._pending.offer(entry):
                 self._metrics.lists.labels("coalesced").inc()
             return None
@@ -115,20 +119,25 @@ class Ranking:
         """Sessions that wait for a list, as far as we know."""
         return len(self._pending)
 
-    def assign(self, lanes: Iterable[str]) -> None:
-        """These are ours from now on; `adopt` follows, at the latest before the first fold."""
-        self._lanes.update(lanes)
-        self._strange.update(lanes)
+    def _is_over(self, entry: Folded) -> bool:
+        """Nobody is there to see a list. A day that is read again is full of such sessions."""
+        return entry.seen + IDLE_MS < self._around.now()
+
+    def assign(self, again: Mapping[str, int]) -> None:
+        """These lanes are ours from now on; `adopt` follows, at the latest before the first fold.
+
+        What lies below the given offset is read again, because Redis lost something. That may have been the mark of
+        a list that is stored and was never published, so the lists of whoever is met there are told once more.
+        """
+        self._again.update(again)
+        self._strange.update(again)
 
     def revoke(self, lanes: Iterable[str]) -> None:
         """Another owns these now, and finds our marks."""
         for lane in lanes:
-            self._lanes.discard(lane)
+            self._again.pop(lane, None)
             self._strange.discard(lane)
             self._outbox.forget(self._pending.release(lane))
-
-    def owns(self, lane: str) -> bool:
-        return lane in self._lanes
 
     async def adopt(self) -> None:
         """Ranks what the last owners of our lanes left, also where no click comes to make us look."""

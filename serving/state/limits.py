@@ -18,3 +18,5 @@ MARKER_TTL_MS: Final = 24 * 3_600_000
 PENDING_TTL_MS: Final = AGE_TTL_MS
 #: As long as the dead-letter topic keeps a letter: until then it must not be sent back a second time unasked.
 REPLAYED_TTL_MS: Final = 7 * 24 * 3_600_000
+#: As long as an idle session: whoever finds no watermark may find no session either.
+WATERMARK_TTL_MS: Final = IDLE_TTL_MS

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from schemas import facts
 from schemas.recommendation import revised
 from schemas.session import IDLE_MS, Outcome, State, fold
 from serving.state.sessions import Draft, Folded, Mark, Stored, StoredList, Work
+from serving.state.watermarks import Held, Survey, Watermark, signature, strange, surveyed, written
 
 
 class MemorySessionStore:
@@ -17,8 +18,13 @@ class MemorySessionStore:
         self._states: dict[str, State] = {}
         self._lists: dict[str, StoredList] = {}
         self._pending: dict[str, dict[str, int]] = {}
+        self._watermarks: dict[str, bytes] = {}
+        #: What a restart or a failover of a real one would change.
+        self.server = "memory"
+        self._known: frozenset[str] = frozenset()
 
     async def fold(self, works: Sequence[Work], idle_ms: int = IDLE_MS) -> list[Folded]:
+        self._refuse_if_strange()
         return [self._fold(work, idle_ms) for work in works]
 
     def _fold(self, work: Work, idle_ms: int) -> Folded:
@@ -66,6 +72,38 @@ class MemorySessionStore:
     async def pending(self, lane: str) -> list[Mark]:
         marks = [Mark(lane, session_id, since) for session_id, since in self._pending.get(lane, {}).items()]
         return sorted(marks, key=lambda mark: (mark.since, mark.session_id))
+
+    async def survey(self, lanes: Sequence[str]) -> Survey:
+        return surveyed([self.server], {lane: [self._watermarks.get(lane, b"")] for lane in lanes})
+
+    async def claim(self, survey: Survey, marks: Mapping[str, Watermark], owner: str) -> bool:
+        if await self.survey(list(survey.written)) != survey:
+            return False
+        self._known = survey.servers
+        self._watermarks |= {lane: written(mark, self._known, owner) for lane, mark in marks.items()}
+        return True
+
+    async def advance(self, marks: Mapping[str, Watermark], owner: str) -> Mapping[str, Held]:
+        self._refuse_if_strange()
+        fates = {lane: self._held(lane, owner) for lane in marks}
+        moved = {lane: mark for lane, mark in marks.items() if fates[lane] is Held.MOVED}
+        self._watermarks |= {lane: written(mark, self._known, owner) for lane, mark in moved.items()}
+        return fates
+
+    def _held(self, lane: str, owner: str) -> Held:
+        word = self._watermarks.get(lane)
+        if word is None:
+            return Held.GONE
+        return Held.MOVED if word.endswith(signature(owner)) else Held.FOREIGN
+
+    async def discard(self, session_ids: Sequence[str]) -> None:
+        for session_id in session_ids:
+            self._states[session_id] = State(None, self._states.get(session_id, State()).erased)
+            self._lists.pop(session_id, None)
+
+    def _refuse_if_strange(self) -> None:
+        if self._known and self.server not in self._known:
+            raise strange(self.server)
 
     async def read(self, session_id: str) -> State:
         return self._states.get(session_id, State())

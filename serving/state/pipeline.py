@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import hiredis
 from redis import exceptions
@@ -31,6 +32,7 @@ Reply = list[bytes] | dict[bytes, bytes] | bytes | int | None
 _TIMEOUT_S: Final = 2.0
 _COMMAND_S: Final = 0.01
 _CONNECTIONS_MAX: Final = 16
+_REPLICATION_ID: Final = "master_replid"
 #: How Redis says "not now" rather than "never": retried, not a fault of ours. The client strips the codes it knows
 #: and makes them types; from within a script, and for the codes it does not know, they stand in the text.
 _TRANSIENT_TYPES: Final = (
@@ -43,6 +45,10 @@ _TRANSIENT_TYPES: Final = (
     exceptions.MovedError,
     exceptions.AskError,
 )
+#: The client's errors have two roots, and what a socket raises has its own.
+_FAILURES: Final = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
+#: Of a node that may be gone for good.
+_MAYBE_MOVED: Final = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ClusterDownError)
 _TRANSIENT_CODES: Final = re.compile(
     r"(?:^|[\s-])(?:OOM|READONLY|LOADING|MISCONF|CLUSTERDOWN|NOREPLICAS|MASTERDOWN|TRYAGAIN|BUSY)\b"
 )
@@ -82,12 +88,21 @@ class Pipeline:
                 again = await self._wire.send([calls[at] for at in unknown])
                 for at, reply in zip(unknown, again, strict=True):
                     replies[at] = reply
-        except (exceptions.RedisError, OSError, TimeoutError) as error:
+        except _FAILURES as error:
             raise self._unreachable(error) from error
         for reply in replies:
             if isinstance(reply, Exception):
+                if isinstance(reply, _MAYBE_MOVED):
+                    await self._wire.look_again()
                 raise self._refusal(reply) from reply
         return cast(list[Reply], replies)
+
+    async def servers(self) -> frozenset[str]:
+        """The replication ids of a Cluster's primaries, as the client knows them; nothing of a single server."""
+        try:
+            return await self._wire.servers()
+        except _FAILURES as error:
+            raise self._unreachable(error) from error
 
     async def close(self) -> None:
         await self._wire.close()
@@ -113,6 +128,10 @@ class _Wire(Protocol):
     async def send(self, calls: Sequence[Call]) -> list[Reply | Exception]: ...
 
     async def load(self, script: Script) -> None: ...
+
+    async def servers(self) -> frozenset[str]: ...
+
+    async def look_again(self) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -145,6 +164,12 @@ class _Server:
     async def load(self, script: Script) -> None:
         await self.send([Call(("SCRIPT", "LOAD", script.source))])
 
+    async def servers(self) -> frozenset[str]:
+        return frozenset()
+
+    async def look_again(self) -> None:
+        return None
+
     async def close(self) -> None:
         await self._pool.aclose()
 
@@ -176,6 +201,18 @@ class _Cluster:
 
     async def load(self, script: Script) -> None:
         await self._client.execute_command("SCRIPT LOAD", script.source, target_nodes=RedisCluster.PRIMARIES)
+
+    async def servers(self) -> frozenset[str]:
+        told = await self._client.execute_command("INFO", "replication", target_nodes=RedisCluster.PRIMARIES)
+        nodes = [told] if _REPLICATION_ID in told else list(cast(dict[str, Any], told).values())
+        return frozenset(str(node[_REPLICATION_ID]) for node in nodes)
+
+    async def look_again(self) -> None:
+        """Who serves which slots? A pipeline that collects its errors does not make the client ask by itself, and
+        so it would go on dialling a node that is dead and replaced.
+        """
+        with suppress(*_FAILURES):
+            await self._client.nodes_manager.initialize()
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Final, Literal, cast
 
@@ -13,6 +13,7 @@ from serving.state import scripts
 from serving.state.limits import PENDING_TTL_MS
 from serving.state.pipeline import Argument, Call, Pipeline
 from serving.state.sessions import Draft, Folded, Mark, Stored, StoredList, Work
+from serving.state.watermarks import Held, Survey, Watermark, signature, strange, surveyed, written
 
 
 class RedisSessionStore:
@@ -20,10 +21,15 @@ class RedisSessionStore:
 
     def __init__(self, url: RedisUrl) -> None:
         self._pipeline = Pipeline(url)
+        self._anchors = keys.ANCHORS if url.is_cluster else keys.ANCHORS[:1]
+        #: Of the last claim; empty before it, and then every server is known.
+        self._servers: frozenset[str] = frozenset()
 
     async def fold(self, works: Sequence[Work], idle_ms: int = IDLE_MS) -> list[Folded]:
+        known = _known(self._servers)
         calls = [
-            Call.script(scripts.FOLD, _slot(work.session_id), idle_ms, *_pack_records(work.records)) for work in works
+            Call.script(scripts.FOLD, _slot(work.session_id), idle_ms, known, *_pack_records(work.records))
+            for work in works
         ]
         replies = await self._pipeline.run(calls)
         return [_folded(work.session_id, cast(list[bytes], reply)) for work, reply in zip(works, replies, strict=True)]
@@ -52,6 +58,50 @@ class RedisSessionStore:
         # The client hands scores out as floats or, from older servers, as text; both read as a number.
         entries = cast(list[tuple[bytes, float]], reply)
         return [Mark(lane, session_id.decode(), int(score)) for session_id, score in entries]
+
+    async def survey(self, lanes: Sequence[str]) -> Survey:
+        calls = [
+            Call.script(scripts.SURVEY, [keys.watermark(lane, anchor) for lane in lanes]) for anchor in self._anchors
+        ]
+        replies = cast(list[list[bytes]], await self._pipeline.run(calls))
+        # Those at the anchors are all of them, but for a shard that has only begun to take slots over.
+        servers = {reply[0].decode() for reply in replies} | await self._pipeline.servers()
+        return surveyed(servers, {lane: [reply[at] for reply in replies] for at, lane in enumerate(lanes, start=1)})
+
+    async def claim(self, survey: Survey, marks: Mapping[str, Watermark], owner: str) -> bool:
+        due = [[survey.written[lane][at] for lane in marks] for at in range(len(self._anchors))]
+        replies = await self._write(survey.servers, due, marks, owner)
+        if any(set(reply[0]) != set(b"m") for reply in replies):
+            return False
+        self._servers = survey.servers
+        return True
+
+    async def advance(self, marks: Mapping[str, Watermark], owner: str) -> Mapping[str, Held]:
+        replies = await self._write(self._servers, [[signature(owner)] * len(marks)] * len(self._anchors), marks, owner)
+        for reply in replies:
+            _refuse_if_strange(reply)
+        fates = zip(*(reply[0].decode() for reply in replies), strict=True)
+        return {lane: _worst(each) for lane, each in zip(marks, fates, strict=True)}
+
+    async def _write(
+        self, servers: frozenset[str], due: Sequence[Sequence[bytes]], marks: Mapping[str, Watermark], owner: str
+    ) -> list[list[bytes]]:
+        """Every lane's mark at every anchor, where what is there ends as it is `due`."""
+        words = [written(mark, servers, owner) for mark in marks.values()]
+        calls = [
+            Call.script(
+                scripts.ADVANCE,
+                [keys.watermark(lane, anchor) for lane in marks],
+                _known(servers),
+                *(part for pair in zip(ends, words, strict=True) for part in pair),
+            )
+            for anchor, ends in zip(self._anchors, due, strict=True)
+        ]
+        return cast(list[list[bytes]], await self._pipeline.run(calls))
+
+    async def discard(self, session_ids: Sequence[str]) -> None:
+        names = [(keys.session(each), keys.recommendation(each), keys.vector(each)) for each in session_ids]
+        await self._pipeline.run([Call(("DEL", *those)) for those in names])
 
     async def read(self, session_id: str) -> State:
         (state,) = await self.read_many([session_id])
@@ -120,7 +170,23 @@ def _pack_draft(draft: Draft) -> tuple[Argument, ...]:
     )
 
 
+def _known(servers: frozenset[str]) -> str:
+    return " ".join(sorted(servers))
+
+
+def _refuse_if_strange(reply: list[bytes]) -> None:
+    if reply[0] == b"!":
+        raise strange(reply[1].decode())
+
+
+def _worst(fates: Iterable[str]) -> Held:
+    """One place where nothing is left outweighs all others."""
+    held = set(map(Held, fates))
+    return next(fate for fate in (Held.GONE, Held.FOREIGN, Held.MOVED) if fate in held)
+
+
 def _folded(session_id: str, reply: list[bytes]) -> Folded:
+    _refuse_if_strange(reply)
     outcomes, ranked, *flat = reply
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
     return Folded(session_id, tuple(map(Outcome, outcomes.decode())), fields, _triple(ranked))

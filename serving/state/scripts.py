@@ -1,4 +1,4 @@
-"""The Lua scripts, each with the limits of schemas/ put before it."""
+"""The Lua scripts, each with the limits of schemas/ and server.lua put before it."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ _CONSTANTS: Final[dict[str, int]] = {
     "IDLE_TTL_MS": limits.IDLE_TTL_MS,
     "AGE_TTL_MS": limits.AGE_TTL_MS,
     "MARKER_TTL_MS": limits.MARKER_TTL_MS,
+    "WATERMARK_TTL_MS": limits.WATERMARK_TTL_MS,
     "ERASE": ERASE_CODE,
     "CART": facts.TYPE_CODES["cart"],
     "REMOVE": facts.TYPE_CODES["remove"],
@@ -44,12 +45,18 @@ _CONSTANTS: Final[dict[str, int]] = {
 def _script(name: str) -> Script:
     head = "".join(f"local {key} = {value}\n" for key, value in _CONSTANTS.items())
     head += f"local FORMAT = '{facts.FORMAT.decode()}'\n"
-    source = head + files("serving.state").joinpath("lua", f"{name}.lua").read_text("utf-8")
+    source = head + _read("server") + _read(name)
     # Redis names scripts by SHA-1; nothing here leans on its strength.
     return Script(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def _read(name: str) -> str:
+    return files("serving.state").joinpath("lua", f"{name}.lua").read_text("utf-8")
 
 
 FOLD: Final = _script("fold")
 STORE: Final = _script("store")
 SETTLE: Final = _script("settle")
-ALL: Final = (FOLD, STORE, SETTLE)
+SURVEY: Final = _script("survey")
+ADVANCE: Final = _script("advance")
+ALL: Final = (FOLD, STORE, SETTLE, SURVEY, ADVANCE)

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from schemas import facts
 from schemas.session import IDLE_MS, Outcome, Position, Record, Session, State
+from serving.state.watermarks import Held, Survey, Watermark
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,10 @@ class SessionStore(Protocol):
     """Every call either took effect whole for each session or raises RedisError and may be repeated."""
 
     async def fold(self, works: Sequence[Work], idle_ms: int = IDLE_MS) -> list[Folded]:
-        """Applies each record once, whatever was redelivered. One work a session: their order is not kept."""
+        """Applies each record once, whatever was redelivered. One work a session: their order is not kept.
+
+        InvariantError from a server that the last claim did not know: it may lack what others lead it to skip.
+        """
 
     async def store(self, drafts: Sequence[Draft]) -> list[Stored]: ...
 
@@ -116,6 +120,21 @@ class SessionStore(Protocol):
 
     async def pending(self, lane: str) -> list[Mark]:
         """What the last owner of a lane left to be ranked, oldest first."""
+
+    async def survey(self, lanes: Sequence[str]) -> Survey:
+        """Where reading these lanes may go on."""
+
+    async def claim(self, survey: Survey, marks: Mapping[str, Watermark], owner: str) -> bool:
+        """The lanes are `owner`'s, each folded up to its mark. False when something changed since the survey.
+
+        From now on nothing is folded on a server that the survey did not see.
+        """
+
+    async def advance(self, marks: Mapping[str, Watermark], owner: str) -> Mapping[str, Held]:
+        """Moves what `owner` has claimed; InvariantError as in `fold`."""
+
+    async def discard(self, session_ids: Sequence[str]) -> None:
+        """Forgets facts that a store which lost its past made up of a few events. They are folded anew."""
 
     async def read(self, session_id: str) -> State: ...
 

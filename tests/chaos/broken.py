@@ -19,8 +19,10 @@ from serving.state import scripts
 from serving.state.redis import RedisSessionStore
 from serving.state.scripts import Script
 from serving.state.sessions import Folded, Mark, Work
+from stream import app
 from stream.intake import Letter
 from stream.loop import Loop
+from tests.kit.defects import Forgetful
 
 
 def module(defect: str) -> Sequence[str]:
@@ -40,11 +42,12 @@ def _unguarded() -> None:
         assert source.count(promise) == 1, f"fold.lua no longer says {promise!r}; find where the promise is now"
         source = source.replace(promise, "false")
     fold = Script(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
-    patch.multiple(scripts, FOLD=fold, ALL=(fold, scripts.STORE, scripts.SETTLE)).start()
+    rest = tuple(each for each in scripts.ALL if each is not scripts.FOLD)
+    patch.multiple(scripts, FOLD=fold, ALL=(fold, *rest)).start()
 
 
 def _resigned() -> None:
-    """Takes what Redis refuses for done."""
+    """Takes what Redis refuses for done, and never reads it again."""
     mark, fold, settle = RedisSessionStore.mark, RedisSessionStore.fold, RedisSessionStore.settle
 
     async def marked(self: RedisSessionStore, marks: Sequence[Mark]) -> None:
@@ -61,6 +64,7 @@ def _resigned() -> None:
             await settle(self, marks)
 
     patch.multiple(RedisSessionStore, mark=marked, fold=folded, settle=settled).start()
+    patch.object(app, "Rewind", Forgetful).start()
 
 
 def _careless() -> None:

