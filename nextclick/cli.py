@@ -23,6 +23,7 @@ from nextclick import stops
 from nextclick.verbs import (
     bench,
     bundle,
+    catalog,
     dead,
     demo,
     doctor,
@@ -47,7 +48,22 @@ _BROKEN_PIPE_CODE: Final = 141
 #: What the extra `train` installs, and production does without.
 _OF_TRAINING: Final = frozenset({"onnx", "onnxscript", "sklearn", "torch"})
 
-_VERBS: Final = (demo, sandbox, doctor, topics, stream, replay, validate, train, evaluate, bundle, session, dead, bench)
+_VERBS: Final = (
+    demo,
+    sandbox,
+    doctor,
+    topics,
+    catalog,
+    stream,
+    replay,
+    validate,
+    train,
+    evaluate,
+    bundle,
+    session,
+    dead,
+    bench,
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -131,8 +147,9 @@ def _run(argv: Sequence[str] | None) -> int:
     arguments = parser().parse_args(argv)
     settings = Settings.read(os.environ, _table(arguments.config))
     if settings.log_level != "debug":
-        # What it warns of reaches the person as an error of ours, or it has mended it by itself.
-        logging.getLogger("kafka").setLevel(logging.CRITICAL)
+        # What they warn of reaches the person as an error of ours, or they have mended it by themselves.
+        for client in ("kafka", "aiokafka"):
+            logging.getLogger(client).setLevel(logging.CRITICAL)
     code: int = arguments.run(arguments, settings)
     return code
 

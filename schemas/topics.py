@@ -68,7 +68,16 @@ def specs(settings: Settings) -> tuple[TopicSpec, ...]:
             retention_ms=str(settings.clickstream_hours * _HOUR_MS),
             max_message_bytes=str(_MIB),
         ),
-        spec(names.catalog, settings.partitions, cleanup_policy="compact", max_message_bytes=str(_MIB)),
+        # That an item is deleted must be known for as long as any bundle that has it may rank: without that word it
+        # would be an item of which the catalogue says nothing. Compacted daily, since everybody reads it whole.
+        spec(
+            names.catalog,
+            settings.partitions,
+            cleanup_policy="compact",
+            delete_retention_ms=str(365 * 24 * _HOUR_MS),
+            segment_ms=str(24 * _HOUR_MS),
+            max_message_bytes=str(_MIB),
+        ),
         # A recommendation is worth nothing once its session is over; a day is for late readers.
         spec(
             names.recommendations,

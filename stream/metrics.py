@@ -73,6 +73,21 @@ class Metrics:
             "1 while ranking takes the latest first, since not everybody's turn would come within a second.",
             registry=registry,
         )
+        self.catalogue_entries = Counter(
+            "nextclick_catalogue_entries", "Entries of the catalogue that were read.", registry=registry
+        )
+        self.catalogue_unreadable = Counter(
+            "nextclick_catalogue_unreadable",
+            "Records of the catalogue that say nothing of any item.",
+            ["reason"],
+            registry=registry,
+        )
+        self.catalogue_hidden = Gauge(
+            "nextclick_catalogue_hidden_items", "The model's items that are not to be had.", registry=registry
+        )
+        self.catalogue_newcomers = Gauge(
+            "nextclick_catalogue_newcomers", "Items that rank and came after the bundle was made.", registry=registry
+        )
         self.bundle_swaps = Counter(
             "nextclick_bundle_swaps", "Bundles that took the place of another.", registry=registry
         )

@@ -8,6 +8,7 @@ stays at version N without the list for N, so a session leaves the pending set o
     settle   to take off marks whose lists are out
     adopt    to rank what the last owner of a lane left marked
     parcel   a list, or a null that takes lists back, on its way to the topic (outbox.py)
+    stale    of a list that holds what is to be had no more (standing.py)
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Final, Protocol
 
 from schemas.recommendation import Model, revised
@@ -28,9 +30,12 @@ from stream.outbox import Outbox, Parcel
 from stream.pace import SILENT_MS, Pace
 from stream.patience import Patience
 from stream.pending import Pending
+from stream.standing import Standing
 
 #: How many of a lane's pending sessions are read in one round trip.
 _ADOPT_MAX: Final = 500
+#: Items that are gone are looked for in lists together, this long after the first of them.
+_GATHER_S: Final = 0.25
 
 
 class Ranks(Protocol):
@@ -75,6 +80,11 @@ class Ranking:
         self._strange: set[str] = set()
         #: Sessions taken over so far from the last owners of our lanes.
         self.adopted = 0
+        self._standing = Standing()
+        #: Items to be looked for in lists; sessions, and their lanes, in whose lists some were found.
+        self._gone: set[str] = set()
+        self._missed = asyncio.Event()
+        self._stale: dict[str, str] = {}
         #: Held from the first mark of a batch to its last offer, so that lanes change hands only in between.
         self.turn = asyncio.Lock()
         # One thread: the ranker's compute stays off the event loop, and no two batches compete for a core.
@@ -168,6 +178,25 @@ class Ranking:
         """The sessions as they are: to fold nothing changes nothing."""
         return await self._patience.run("reading pending sessions", lambda: self._store.fold(works))
 
+    def miss(self, item_ids: Iterable[str]) -> None:
+        """These are to be had no more: lists that are stored with one of them in it are made anew, in time."""
+        self._gone.update(item_ids)
+        if self._gone:
+            self._missed.set()
+
+    async def search(self) -> None:
+        """Looks for what is gone in the lists that stand, until cancelled."""
+        while True:
+            await self._missed.wait()
+            await asyncio.sleep(_GATHER_S)
+            self._missed.clear()
+            gone, self._gone = self._gone, set()
+            # Behind the batch in flight, whose lists may hold it too.
+            loop = asyncio.get_running_loop()
+            self._stale |= await loop.run_in_executor(self._thread, self._standing.holding, gone)
+            if self._stale:
+                self._wake.set()
+
     async def succeed(self, ranker: Ranks) -> Ranks:
         """Every batch from now on is ranked by `ranker` alone; the one before it, when its last batch is done.
 
@@ -178,11 +207,16 @@ class Ranking:
         return before
 
     async def run(self) -> None:
-        """Ranks what waits, until cancelled: the oldest first, or when that would take too long the latest."""
+        """Ranks what waits, until cancelled: the oldest first, or when that would take too long the latest.
+
+        What is stale is ranked when nothing else waits.
+        """
         while True:
             await self._wake.wait()
             taken = await self._next()
-            if not self._pending.is_ready:
+            if not taken and self._stale:
+                await self._renew()
+            if not (self._pending.is_ready or self._stale):
                 self._wake.clear()
             if taken:
                 with self._pace.ranking(len(taken)):
@@ -196,6 +230,25 @@ class Ranking:
             self._metrics.lists.labels("shed").inc(len(silent))
             await self._settle(silent.values())
         return self._pending.take(self._batch_max, latest=behind)
+
+    async def _renew(self) -> None:
+        """Has some stale sessions wait like any other: they are as they were, so that their lists rise by a revision.
+
+        Those of a lane that went are left as they are. Whoever shows a list leaves out what is gone by then.
+        """
+        async with self.turn:
+            some = [(name, self._stale.pop(name)) for name in list(islice(self._stale, self._batch_max))]
+            ours = [(name, lane) for name, lane in some if lane in self._again]
+            now = self._around.now()
+            await self._mark(self._pending.expect(name, lane, now) for name, lane in ours)
+            read = await self._read([Work(name, []) for name, _ in ours])
+            await self._settle([self._await_again(entry) for entry in read])
+
+    def _await_again(self, entry: Folded) -> Mark | None:
+        if entry.version == 0:  # it is over
+            return self._pending.dismiss(entry.session_id)
+        self._pending.offer(entry)
+        return None
 
     async def _rank(self, taken: Sequence[Folded]) -> None:
         with self._metrics.rank_seconds.time():
@@ -211,14 +264,15 @@ class Ranking:
         sessions = [entry.session() for entry in taken]
         model = Model(ranker.version, ranker.counts_version)
         ranked = ranker.rank(sessions, self._around.now())
-        for answer in ranked:
+        drafts = []
+        for entry, session, answer in zip(taken, sessions, ranked, strict=True):
             if answer.fallback is not None:
                 self._metrics.fallbacks.labels(answer.fallback).inc()
-        return [
-            draft(entry.session_id, session, session.trigger, answer, model, self._around)
-            for entry, session, answer in zip(taken, sessions, ranked, strict=True)
-            if session.trigger is not None  # version > 0, so there is one
-        ]
+            if (trigger := session.trigger) is None:
+                continue  # which is never so: the version is above 0
+            self._standing.put(entry.session_id, trigger.position.lane, [item.item_id for item in answer.items])
+            drafts.append(draft(entry.session_id, session, trigger, answer, model, self._around))
+        return drafts
 
     def _dispatch(self, one: Draft, stored: Stored) -> Mark | None:
         if stored.revision is None:
@@ -226,7 +280,9 @@ class Ranking:
             return self._pending.ranked(one.session_id, sending=False)
         self._metrics.lists.labels("stored").inc()
         mark = self._pending.ranked(one.session_id, sending=True)
-        self._post(one.session_id, revised(one.head, stored.revision), one.clicked_at)
+        # What is ranked once more answers no click.
+        clicked_at = None if stored.revision else one.clicked_at
+        self._post(one.session_id, revised(one.head, stored.revision), clicked_at)
         return mark
 
     def _post(self, session_id: str, body: bytes | None, clicked_at: int | None = None) -> None:

@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from schemas.errors import BundleError
 from stream.metrics import Metrics
-from stream.ranking import Ranking, Ranks
 
 log = logging.getLogger(__name__)
 
 
-class Follows(Protocol):
+class Versioned(Protocol):
+    @property
+    def version(self) -> str: ...
+
+
+R = TypeVar("R", bound=Versioned)
+R_co = TypeVar("R_co", bound=Versioned, covariant=True)
+R_contra = TypeVar("R_contra", bound=Versioned, contravariant=True)
+
+
+class Follows(Protocol[R_co]):
     """What this file needs of serving.state's Following."""
 
-    async def next(self) -> Ranks: ...
+    async def next(self) -> R_co: ...
 
     async def aside(self, work: Callable[[], None]) -> None: ...
 
 
-class Succession:
-    def __init__(self, following: Follows, ranking: Ranking, metrics: Metrics) -> None:
+class Succeeds(Protocol[R_contra]):
+    """Where a ranker comes into service: the stock."""
+
+    async def succeed(self, ranker: R_contra) -> Versioned: ...
+
+
+class Succession(Generic[R]):
+    def __init__(self, following: Follows[R], stock: Succeeds[R], metrics: Metrics) -> None:
         self._following = following
-        self._ranking = ranking
+        self._stock = stock
         self._metrics = metrics
 
     async def run(self) -> None:
@@ -44,8 +59,8 @@ class Succession:
     def _refuse(self, reason: str) -> None:
         self._metrics.bundle_refused.labels(reason).inc()
 
-    async def _switch(self, successor: Ranks) -> None:
-        old = [await self._ranking.succeed(successor)]
+    async def _switch(self, successor: R) -> None:
+        old = [await self._stock.succeed(successor)]
         log.info("model %s ranks, after %s", successor.version, old[0].version)
         self._metrics.model.remove(old[0].version)
         self._metrics.model.labels(successor.version).set(1)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from schemas import wire
+from schemas.errors import UsageError
 from schemas.item import Item
 from training.columns import Columns, form
 
 #: Between the steps of a category's path in a cell of CSV.
 _STEP: Final = ">"
 _FIELDS: Final = ("schema", *Item.__struct_fields__)
+_NEEDED: Final = frozenset({"item_id", "schema"})
 _STRUCTURED: Final = frozenset({"category", "attrs"})
 #: More digits than a time of ours has.
 _EPOCH_MS: Final = re.compile(r"[0-9]{1,18}")
@@ -26,18 +28,40 @@ _PATH: Final = re.compile(r"`\$\.(\w+)")
 class Catalogue:
     """Items as a stream; what was wrong is counted here by the field.
 
-    An item is left out when its id is wrong; when another field is, it comes without that field.
+    An item is left out when its id is wrong, or a `vital` field of it; when another is, it comes without that field.
     """
 
-    def __init__(self, path: Path, columns: Mapping[str, str] | None = None) -> None:
+    def __init__(self, path: Path, columns: Mapping[str, str] | None = None, vital: Collection[str] = ()) -> None:
         renamed = columns or {}
+        if unknown := sorted(renamed.keys() - set(_FIELDS)):
+            raise UsageError(f"an item has no field {', '.join(unknown)}; it has {', '.join(_FIELDS)}")
         absent = () if form(path) == "ndjson" else ("attrs",)
         self.faults: Counter[str] = Counter()
         names = {name: renamed.get(name, name) for name in _FIELDS if name not in absent}
-        self._rows = Columns(path, names, self.faults, {names["item_id"]}, _STRUCTURED)
+        #: Items that are left out although it is known which they are.
+        self.withheld: set[str] = set()
+        self._vital = frozenset(vital)
+        self._rows = Columns(path, names, self.faults, {names["item_id"], *renamed.values()}, _STRUCTURED)
+
+    @property
+    def unreadable(self) -> int:
+        """Rows of which nobody can tell whose they are."""
+        return sum(count for reason, count in self.faults.items() if reason not in _FIELDS)
+
+    @property
+    def refused(self) -> Counter[str]:
+        """Rows that brought no item, by why."""
+        return self.faults - self.left_out
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """Fields that items came without."""
+        spared = set(_FIELDS) - self._vital - _NEEDED
+        return Counter({name: count for name, count in self.faults.items() if name in spared})
 
     def __iter__(self) -> Iterator[Item]:
         self.faults.clear()
+        self.withheld.clear()
         for frame in self._rows:
             for row in frame.drop("row").iter_rows(named=True):
                 item = self._item({field: value for field, value in row.items() if value is not None})
@@ -60,7 +84,10 @@ class Catalogue:
                 found = _PATH.search(str(error))
                 name = found[1] if found else "item_id"
                 self.faults[name] += 1
-                if name in ("item_id", "schema") or fields.pop(name, None) is None:
+                if name in _NEEDED or fields.pop(name, None) is None:
+                    return None
+                if name in self._vital:
+                    self.withheld.add(str(fields["item_id"]))
                     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,6 @@ from serving.ranking.scorer import Model
 from serving.ranking.sources.source import Source
 from serving.ranking.sources.transformer import Transformer
 from serving.ranking.table import Table
-
-_NOBODY: Final = np.zeros(0, dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +44,14 @@ class Judging:
         return self._ranker.sources
 
     def barred(self, query: Query) -> NDArray[np.int32]:
-        return self._ranker.barred(query, _NOBODY)
+        return self._ranker.barred(query)
 
     @property
     def model(self) -> Model | None:
         return self._ranker.model
 
     def judge(self, queries: Sequence[Query]) -> list[Judgement]:
-        whole, blind = self._ranker.consider(queries, _NOBODY), self._blind.consider(queries, _NOBODY)
+        whole, blind = self._ranker.consider(queries), self._blind.consider(queries)
         return [_judgement(*each) for each in zip(whole, blind, strict=True)]
 
     def recounted(self, past: Past) -> Self:

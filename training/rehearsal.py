@@ -114,7 +114,7 @@ def examples(scenes: Iterable[Scene], bare: Bare, most: int, threads: int, told:
 
 def _part(ranker: Ranker, bare: Bare, asked: Predictions) -> Examples:
     queries, targets = list(asked), asked.targets.tolist()
-    considered = ranker.consider(queries, np.zeros(0, dtype=np.int32))
+    considered = ranker.consider(queries)
     kept = [at for at, target in enumerate(targets) if target in considered[at].pool.ids]
     found = np.zeros((len(kept), POOL, len(names(tuple(ranker.sources)))), dtype=np.float16)
     logits, alone = (np.zeros((len(kept), POOL), dtype=np.float16) for _ in range(2))

@@ -12,12 +12,13 @@ from itertools import cycle, islice
 from typing import Any, Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.errors import UsageError
 from schemas.session import Action, Session
 from serving.ranking.bundle import Bundle
 from serving.ranking.features import features
-from serving.ranking.pool import DEPTH, union
+from serving.ranking.pool import DEPTH, NOTHING, union
 from serving.ranking.ranker import Ranker
 from serving.ranking.sessions import DEEDS
 
@@ -32,8 +33,6 @@ _SESSIONS: Final = 512
 #: Between two events of a session that never was.
 _STEP_MS: Final = 30_000
 
-_NOBODY: Final = np.zeros(0, dtype=np.int32)
-
 
 @dataclass(slots=True)
 class Course:
@@ -41,6 +40,8 @@ class Course:
 
     ranker: Ranker
     now: int
+    #: Of the table, what is not to be had.
+    hidden: NDArray[np.bool_]
     #: `logged`: as the shop has seen them. `tail`: of items from anywhere in the catalogue.
     sessions: dict[str, Iterator[Session]]
     alone: dict[str, list[float]] = field(default_factory=dict)
@@ -48,11 +49,12 @@ class Course:
     stages: dict[str, list[float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, bundle: Bundle, length: int) -> Self:
+    def of(cls, bundle: Bundle, length: int, hidden: float) -> Self:
         chance = np.random.default_rng(0)
         now = int(bundle.snapshot.times.max(initial=0))
         sessions = {"logged": _logged(bundle, length, chance), "tail": _tail(bundle, length, now, chance)}
-        return cls(bundle.ranker, now, {kind: cycle(some) for kind, some in sessions.items()})
+        away = chance.random(len(bundle.ranker.table)) < hidden if hidden else NOTHING
+        return cls(bundle.ranker, now, away, {kind: cycle(some) for kind, some in sessions.items()})
 
     def turn(self) -> None:
         """A few dozen more calls of every kind."""
@@ -60,7 +62,8 @@ class Course:
             self.alone.setdefault(kind, []).extend(self._seconds(sessions, 1, _ALONE))
             self.batch.setdefault(kind, []).extend(self._seconds(sessions, BATCH, _BATCHES))
             for _ in range(_ALONE):
-                self.ranker.rank([next(sessions)], self.now)  # what is left by another session, as in production
+                # Before each, another session: what that leaves of the caches is what production finds.
+                self.ranker.rank([next(sessions)], self.now, self.hidden)
                 self._take_apart(next(sessions))
 
     def report(self) -> dict[str, Any]:
@@ -77,7 +80,7 @@ class Course:
         for call in range(-_WARMING, calls):
             asked = list(islice(sessions, size))
             begun = time.perf_counter()
-            self.ranker.rank(asked, self.now)
+            self.ranker.rank(asked, self.now, self.hidden)
             if call >= 0:
                 yield (time.perf_counter() - begun) / size
 
@@ -98,7 +101,7 @@ class Course:
             brought.append(source.candidates(query, DEPTH))
             lap(name)
         shares = np.array([quota.share for quota in ranker.quotas], dtype=np.int64)
-        pool = union(brought, shares, ranker.barred(query, _NOBODY))
+        pool = union(brought, shares, ranker.barred(query), self.hidden)
         lap("pool")
         columns = features(pool, query, ranker.counts, ranker.table)
         lap("features")
@@ -107,7 +110,7 @@ class Course:
             lap("encode")
             ranker.model.score(vector, [pool.ids], [columns])
             lap("score")
-        [considered] = ranker.consider([query], _NOBODY)
+        [considered] = ranker.consider([query], self.hidden)
         begun = time.perf_counter()
         ranker.ranked(session, query, considered)
         lap("order and reasons")

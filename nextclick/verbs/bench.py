@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from nextclick.verbs.declare import Verbs, json_flag, positive, verb
+from nextclick.verbs.declare import Verbs, json_flag, positive, share, verb
 from schemas.settings import Settings
 
 #: What is made where no bundle is named: an ordinary shop and a large one, side by side.
@@ -38,6 +38,9 @@ def declare(verbs: Verbs) -> None:
     rank.add_argument("--items", type=positive, metavar="N", help="make one up of so many items instead")
     rank.add_argument(
         "--length", type=positive, default=_LENGTH, metavar="N", help=f"events of a session (default: {_LENGTH})"
+    )
+    rank.add_argument(
+        "--hidden", type=share, default=0.0, metavar="SHARE", help="the share of the items that is not to be had (0)"
     )
     json_flag(rank)
     worker = verb(
@@ -120,17 +123,18 @@ def _rank(arguments: argparse.Namespace, settings: Settings) -> int:
     from serving.state import bundles
 
     with _places(arguments) as places:
-        courses = [rank.Course.of(bundles.verify(place)[1], arguments.length) for place in places]
+        courses = [rank.Course.of(bundles.verify(place)[1], arguments.length, arguments.hidden) for place in places]
         for _ in range(rank.TURNS):
             for course in courses:
                 course.turn()
     told = [course.report() for course in courses]
     ratios = rank.ratios(told[0], told[-1]) if len(told) > 1 else None
     if arguments.json:
-        asked = {"threads": 1, "length": arguments.length, "batch": rank.BATCH}
+        asked = {"threads": 1, "length": arguments.length, "hidden": arguments.hidden, "batch": rank.BATCH}
         say_json({"conditions": {**conditions.told(*_PACKAGES), **asked}, "bundles": told, "ratios": ratios})
     else:
-        print(f"{conditions.line(*_PACKAGES)}; one thread, sessions of {arguments.length} events")
+        asked_of = f"one thread, sessions of {arguments.length} events, {arguments.hidden:.0%} of the items hidden"
+        print(f"{conditions.line(*_PACKAGES)}; {asked_of}")
         for line in (*(line for report in told for line in _lines(report, rank.BATCH)), *_compared(ratios)):
             print(line)
     return 0

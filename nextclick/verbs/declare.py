@@ -178,6 +178,13 @@ def positive_real(text: str) -> float:
     return number
 
 
+def share(text: str) -> float:
+    number = _real(text)
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 up and below 1")
+    return number
+
+
 def real(text: str) -> float:
     number = _real(text)
     if not 0 <= number < float("inf"):

@@ -134,7 +134,7 @@ def _network(shelf: Shelf, catalogue: int) -> tuple[Scorer, Blind, GoldenTensors
     encode, score, blind = (shelf.read(name, bytes) for name in (ENCODE, SCORE, BLIND))
     vectors = shelf.made(VECTORS, lambda found: _vectors(found, catalogue), lambda read: read)
     golden = shelf.made(GOLDEN, _golden, GoldenTensors.arrays)
-    return Scorer(encode, score, vectors["items"]), Blind(blind), golden
+    return Scorer(encode, score, vectors["items"], vectors["words"]), Blind(blind), golden
 
 
 def _vectors(found: Arrays, catalogue: int) -> Arrays:

@@ -38,6 +38,11 @@ class Counts:
         lately = np.bincount(sessions.items, 0.5 ** (ages / HALF_LIFE_MS), minlength=sessions.catalogue)
         return cls(_logarithms(ever), _logarithms(lately), until)
 
+    def grown(self, items: int) -> Self:
+        """With so many items at the end that nobody has touched."""
+        nobodys = np.full(items, UNTOUCHED if self.ever.any() else 0.0, dtype=np.float32)
+        return type(self)(np.concatenate((self.ever, nobodys)), np.concatenate((self.lately, nobodys)), self.until)
+
     @classmethod
     def read(cls, arrays: Mapping[str, NDArray[Any]], catalogue: int) -> Self:
         until = packed.vector(arrays, "until", (np.int64,), 1)

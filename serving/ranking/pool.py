@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from serving.ranking.compiled import compiled
 from serving.ranking.query import Query
-from serving.ranking.sources.source import NOBODY, Candidates, Source
+from serving.ranking.sources.source import NOBODY, Brings, Candidates
 from serving.ranking.tally import best, find, place, slots
 
 POOL: Final = 200
@@ -27,6 +27,8 @@ _FALLS: Final = 30.0
 #: The rank of a candidate at a source that did not bring it.
 ABSENT: Final = 0
 _NOWHERE: Final = -1
+#: Hides no item, whatever the catalogue.
+NOTHING: Final[NDArray[np.bool_]] = np.zeros(0, dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +43,58 @@ class Pool:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def told_by(self, sources: int) -> Pool:
+        """The same candidates, and what the first so many sources say of them."""
+        ranks, scores = self.ranks[:, :sources].copy(), self.scores[:, :sources].copy()
+        return Pool(self.ids, ranks, scores, self.because[:, :sources].copy())
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:
     """A source, and how much it has to say in who is in the pool."""
 
-    source: Source
+    source: Brings
     share: int
+    #: How many of the table's items the source knows; None where it knows of all.
+    knows: int | None = None
 
 
-def gather(quotas: Sequence[Quota], query: Query, barred: NDArray[np.int32]) -> Pool:
-    """The union of what the sources bring for a session, without `barred`."""
-    [pool] = gather_all(quotas, [query], [barred])
+def gather(
+    quotas: Sequence[Quota], query: Query, barred: NDArray[np.int32], hidden: NDArray[np.bool_] = NOTHING
+) -> Pool:
+    """The union of what the sources bring for a session, without what is `barred` or `hidden`."""
+    [pool] = gather_all(quotas, [query], [barred], hidden)
     return pool
 
 
-def gather_all(quotas: Sequence[Quota], queries: Sequence[Query], barred: Sequence[NDArray[np.int32]]) -> list[Pool]:
+def gather_all(
+    quotas: Sequence[Quota],
+    queries: Sequence[Query],
+    barred: Sequence[NDArray[np.int32]],
+    hidden: NDArray[np.bool_] = NOTHING,
+) -> list[Pool]:
     """A pool a session. The sources take turns, not the sessions: what one of them works with then stays at hand."""
-    # With more than that barred, a source may bring less than it could; never is it asked for a catalogue.
-    asked = [(query, DEPTH + min(len(each), DEPTH)) for query, each in zip(queries, barred, strict=True)]
-    brought = [[quota.source.candidates(*each) for each in asked] for quota in quotas]
+    # With more than that away, a source may bring less than it could; never is it asked for a catalogue.
+    away = int(np.count_nonzero(hidden))
+    limits = [DEPTH + min(len(each) + away, DEPTH) for each in barred]
+    asked = {knows: [query.below(knows) for query in queries] for knows in {quota.knows for quota in quotas}}
+    brought = [list(map(quota.source.candidates, asked[quota.knows], limits)) for quota in quotas]
     shares = np.array([quota.share for quota in quotas], dtype=np.int64)
-    return [union(each, shares, away) for each, away in zip(zip(*brought, strict=True), barred, strict=True)]
+    return [union(each, shares, some, hidden) for each, some in zip(zip(*brought, strict=True), barred, strict=True)]
 
 
-def union(brought: Sequence[Candidates], shares: NDArray[np.int64], barred: NDArray[np.int32]) -> Pool:
+def union(
+    brought: Sequence[Candidates],
+    shares: NDArray[np.int64],
+    barred: NDArray[np.int32],
+    hidden: NDArray[np.bool_] = NOTHING,
+) -> Pool:
     """Of all that the sources brought, the candidates that they together speak most for; equal ones by index."""
     ends = np.array([0, *accumulate(len(each.ids) for each in brought)], dtype=np.int64)
     ids = np.concatenate([each.ids for each in brought])
     scores = np.concatenate([each.scores for each in brought])
     because = np.concatenate([each.because for each in brought])
-    return Pool(*_pooled(ids, scores, because, ends, shares, np.sort(barred)))
+    return Pool(*_pooled(ids, scores, because, ends, shares, np.sort(barred), hidden))
 
 
 @compiled
@@ -82,6 +105,7 @@ def _pooled(
     ends: NDArray[np.int64],
     shares: NDArray[np.int64],
     barred: NDArray[np.int32],
+    hidden: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
     table = slots(len(ids))
     known = np.empty(len(ids), np.int32)
@@ -93,7 +117,7 @@ def _pooled(
         rank = 0
         for at in range(ends[source], ends[source + 1]):
             rows[at] = _NOWHERE
-            if rank < DEPTH and not _holds(barred, ids[at]):
+            if rank < DEPTH and not (len(hidden) and hidden[ids[at]]) and not _holds(barred, ids[at]):
                 rank += 1
                 rows[at] = place(table, known, count, int(ids[at]))
                 ranks[at] = rank

@@ -16,5 +16,11 @@ class Query:
     #: The moment the answer is for, epoch ms: the click's own time.
     now: int
 
+    def below(self, items: int | None) -> Query:
+        """The same without what came behind so many items of the table; the same where there is no bound."""
+        if items is None or (known := self.items < items).all():
+            return self
+        return Query(self.items[known], self.types[known], self.times[known], self.now)
+
     def __len__(self) -> int:
         return len(self.items)

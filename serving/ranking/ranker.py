@@ -10,7 +10,7 @@ weight / (60 + rank) at each source that brought it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import accumulate, pairwise
@@ -27,12 +27,13 @@ from serving.ranking.counts import Counts
 from serving.ranking.features import features
 from serving.ranking.options import LEARNED, Options
 from serving.ranking.past import Past
-from serving.ranking.pool import Pool, Quota, gather_all
+from serving.ranking.pool import NOTHING, Pool, Quota, gather_all
 from serving.ranking.query import Query
 from serving.ranking.reasons import Relation
 from serving.ranking.scorer import Model
 from serving.ranking.sessions import DEEDS
-from serving.ranking.sources import ALIKE
+from serving.ranking.sources import ALIKE, BOUNDLESS
+from serving.ranking.sources.newcomers import Newcomers
 from serving.ranking.sources.source import NOBODY, Source
 from serving.ranking.table import Table
 
@@ -93,7 +94,9 @@ class Ranker:
         options: Options,
         version: str,
         counts_version: str,
+        newcomers: Newcomers | None = None,
     ) -> None:
+        """With `newcomers`, they are what lies in the table behind the items that the sources know."""
         self.version: Final = version
         self.counts_version: Final = counts_version
         self.table: Final = table
@@ -101,12 +104,20 @@ class Ranker:
         self.counts: Final = counts
         self.model: Final = model
         self.options: Final = options
-        self.quotas: Final = tuple(Quota(source, options.quotas[name]) for name, source in sources.items())
-        self._names: Final = tuple(sources)
-        self._alike: Final = np.array([name in ALIKE for name in sources], dtype=np.bool_)
+        self.newcomers: Final = newcomers
+        known = None if newcomers is None else newcomers.first
+        quotas = [
+            Quota(source, options.quotas[name], None if name in BOUNDLESS else known)
+            for name, source in sources.items()
+        ]
+        beside = [] if newcomers is None else [newcomers]
+        self.quotas: Final = (*quotas, *(Quota(each, each.quota) for each in beside))
+        self._names: Final = (*sources, *(each.name for each in beside))
+        self._alike: Final = np.array([name in ALIKE for name in self._names], dtype=np.bool_)
         # Popular items are reasons again and again, and the words for one take longer than all else of its item.
         self._reason: Final = lru_cache(_REMEMBERED)(partial(_reason, table, options.relation))
-        self._weights: Final = np.array([options.weights[name] for name in sources], dtype=np.float64)
+        weights = [*(options.weights[name] for name in sources), *(each.weight for each in beside)]
+        self._weights: Final = np.array(weights, dtype=np.float64)
 
     def title(self, item_id: str) -> str:
         """What a person calls the item; its id where the bundle has no title for it."""
@@ -117,10 +128,10 @@ class Ranker:
         self,
         sessions: Sequence[Session],
         now: int,
-        hidden: Collection[str] = frozenset(),
+        hidden: NDArray[np.bool_] = NOTHING,
         vectors: Sequence[bytes | None] | None = None,
     ) -> list[Ranked]:
-        """One answer a session, in their order, without the `hidden` items.
+        """One answer a session, in their order, without the items of the table that are `hidden`.
 
         `vectors` are those that an earlier answer for the same session version and model gave: they are used as
         they are. `now` is the only clock.
@@ -128,8 +139,7 @@ class Ranker:
         if not len(self.table):
             return [Ranked((), 0, EMPTY_CATALOGUE) for _ in sessions]
         queries = self._queries([session.recent for session in sessions], now)
-        found = self.table.find(list(hidden))
-        considered = self.consider(queries, found[found >= 0], vectors)
+        considered = self.consider(queries, hidden, vectors)
         return [self.ranked(*each) for each in zip(sessions, queries, considered, strict=True)]
 
     def query(self, actions: Sequence[Action], now: int) -> Query:
@@ -151,27 +161,28 @@ class Ranker:
     def consider(
         self,
         queries: Sequence[Query],
-        hidden: NDArray[np.int32],
+        hidden: NDArray[np.bool_] = NOTHING,
         vectors: Sequence[bytes | None] | None = None,
     ) -> list[Considered]:
         """What every list is made from: pools, and the score of each candidate."""
         if not queries:
             return []
-        pools = gather_all(self.quotas, queries, [self.barred(query, hidden) for query in queries])
+        pools = gather_all(self.quotas, queries, [self.barred(query) for query in queries], hidden)
         if self.model is None:
             return [self._unlearned(pool) for pool in pools]
         encoded = self.model.encode(queries) if vectors is None else self._recalled(self.model, queries, vectors)
-        columns = [features(pool, query, self.counts, self.table) for pool, query in zip(pools, queries, strict=True)]
+        heard = pools if self.newcomers is None else [pool.told_by(len(self.sources)) for pool in pools]
+        columns = [features(pool, query, self.counts, self.table) for pool, query in zip(heard, queries, strict=True)]
         scores = self.model.score(encoded, [pool.ids for pool in pools], columns)
         return [
             self._considered(pool, scores.fusion[at, : len(pool)], scores.logits[at, : len(pool)], encoded[at])
             for at, pool in enumerate(pools)
         ]
 
-    def barred(self, query: Query, hidden: NDArray[np.int32]) -> NDArray[np.int32]:
-        """What is no candidate: what is hidden, not there yet, or was touched just now."""
+    def barred(self, query: Query) -> NDArray[np.int32]:
+        """What is no candidate for this session: what is not there yet, or was touched just now."""
         last = query.items[-1:] if self.options.drop_last_item else query.items[:0]
-        return np.concatenate((hidden, self.table.created_after(query.now), last))
+        return np.concatenate((self.table.created_after(query.now), last))
 
     def undated(self) -> Self:
         """The same for sessions whose times are made up: whatever is in its table is a candidate."""
@@ -233,9 +244,11 @@ class Ranker:
 
     def _items(self, considered: Considered) -> tuple[Item, ...]:
         pool = considered.pool
+        order = self.table.order(pool.ids)
         best, sources, about = _listed(
-            considered.scores, pool.ids, pool.ranks, pool.because, self._weights, self._alike, self.table.categories
-        )
+            considered.scores, order, pool.ids, pool.ranks, pool.because,
+            self._weights, self._alike, self.table.categories,
+        )  # fmt: skip
         return tuple(
             map(
                 Item,
@@ -265,6 +278,7 @@ def _reason(table: Table, relation: Relation, about: int) -> Reason:
 @compiled
 def _listed(
     scores: NDArray[np.float64],
+    order: NDArray[np.int32],
     ids: NDArray[np.int32],
     ranks: NDArray[np.float32],
     because: NDArray[np.int32],
@@ -273,7 +287,7 @@ def _listed(
     categories: NDArray[np.int32],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """The rows of the best, in order; the source that speaks loudest for each, and its _KIND x kind + subject."""
-    rows = _best(scores, ids)
+    rows = _best(scores, order)
     sources = np.zeros(len(rows), np.int64)
     about = np.empty(len(rows), np.int64)
     for at in range(len(rows)):
@@ -296,14 +310,15 @@ def _listed(
 
 
 @compiled
-def _best(scores: NDArray[np.float64], ids: NDArray[np.int32]) -> NDArray[np.int64]:
-    """The rows of the STORED highest scores, best first; equal ones by id."""
+def _best(scores: NDArray[np.float64], order: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The rows of the STORED highest scores, best first; equal ones in their order."""
     rows = np.empty(STORED, np.int64)
     count = 0
     for row in range(len(scores)):
         to = count
         while to > 0 and (
-            scores[row] > scores[rows[to - 1]] or (scores[row] == scores[rows[to - 1]] and ids[row] < ids[rows[to - 1]])
+            scores[row] > scores[rows[to - 1]]
+            or (scores[row] == scores[rows[to - 1]] and order[row] < order[rows[to - 1]])
         ):
             to -= 1
         if to < STORED:

@@ -9,9 +9,10 @@ A session alone costs what its length is; of several, each is padded to the next
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, Self, cast
 
 import numpy as np
 import onnxruntime
@@ -23,6 +24,7 @@ from serving.ranking.arrays import Buffer
 from serving.ranking.compiled import compiled
 from serving.ranking.query import Query
 from serving.ranking.sessions import DEEDS
+from serving.ranking.vectors import Rows, Vectors
 
 LENGTHS: Final = (1, 2, 4, 8, 16, 32, 50)
 #: Of longer sessions the last items count.
@@ -104,8 +106,14 @@ class Model(Protocol):
 class Scorer:
     """The transformer and its correction. Threads may share it: nothing changes after construction."""
 
-    def __init__(self, encode: Buffer, score: Buffer, vectors: NDArray[np.float16]) -> None:
+    def __init__(
+        self, encode: Buffer, score: Buffer, vectors: NDArray[np.float16], words: NDArray[np.float16] | None = None
+    ) -> None:
         self.vectors: Final = vectors  # (items, d) of length 1
+        #: (words, d) that tell items which came later; none without a catalogue.
+        self.words: Final = vectors[:0] if words is None else words
+        #: What vectors are gathered from.
+        self.rows: Rows = vectors
         self._encode: Final = Graph("encode", encode)
         self._score: Final = Graph("score", score)
 
@@ -113,9 +121,15 @@ class Scorer:
     def width(self) -> int:
         return int(self.vectors.shape[1])
 
+    def grown(self, late: NDArray[np.float16]) -> Self:
+        """The same, which knows these vectors too, behind all others."""
+        made = copy(self)
+        made.rows = Vectors(self.vectors, late)
+        return made
+
     def encode(self, queries: Sequence[Query]) -> NDArray[np.float32]:
         if len(queries) == 1 and len(queries[0]):
-            [alone] = self._encode.run(encoder_inputs(queries, min(len(queries[0]), LENGTH_MAX), self.vectors))
+            [alone] = self._encode.run(encoder_inputs(queries, min(len(queries[0]), LENGTH_MAX), self.rows))
             return alone
         found = np.zeros((len(queries), self.width), dtype=np.float32)
         buckets: dict[int, list[int]] = {}
@@ -125,7 +139,7 @@ class Scorer:
         for rows in buckets.values():
             # What is padded is masked, so the longest of them is as good a length as the bucket's, and cheaper.
             some = [queries[row] for row in rows]
-            inputs = encoder_inputs(some, min(max(map(len, some)), LENGTH_MAX), self.vectors)
+            inputs = encoder_inputs(some, min(max(map(len, some)), LENGTH_MAX), self.rows)
             [found[rows]] = self._encode.run(inputs)
         return found
 
@@ -136,7 +150,7 @@ class Scorer:
         fusion, logits = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
         for at in range(0, len(ids), _SCORED_AT_ONCE):
             part = slice(at, at + _SCORED_AT_ONCE)
-            inputs = scorer_inputs(sessions[part], ids[part], features[part], self.vectors)
+            inputs = scorer_inputs(sessions[part], ids[part], features[part], self.rows)
             wide = inputs["candidates"].shape[1]
             fusion[part, :wide], logits[part, :wide] = self._score.run(inputs)
         return Scores(fusion, logits)
@@ -207,7 +221,7 @@ def bucket(length: int) -> int:
     return next((each for each in LENGTHS if length <= each), LENGTH_MAX)
 
 
-def encoder_inputs(queries: Sequence[Query], length: int, vectors: NDArray[np.float16]) -> Tensors:
+def encoder_inputs(queries: Sequence[Query], length: int, vectors: Rows) -> Tensors:
     """Sessions of at least one item, their last `length` of them at the end of each row."""
     ends = np.array([0, *accumulate(map(len, queries))], dtype=np.int64)
     items = np.concatenate([query.items for query in queries])
@@ -246,7 +260,7 @@ def scorer_inputs(
     sessions: NDArray[np.float32],
     ids: Sequence[NDArray[np.int32]],
     features: Sequence[NDArray[np.float32]],
-    vectors: NDArray[np.float16],
+    vectors: Rows,
 ) -> Tensors:
     columns, sizes = padded(features)
     rows = ids[0][None]

@@ -38,10 +38,14 @@ _PROBES: Final = 64
 
 
 class Table:
-    """Items in the order of their ids, so that the order of indices breaks ties as the contract asks."""
+    """Items in the order of their ids, so that the order of indices breaks ties as the contract asks.
 
-    def __init__(self, arrays: Arrays) -> None:
-        """From arrays that hold together: of `make`, or checked by `read`."""
+    Of a grown table that is true of `order`: what came later lies at its end.
+    """
+
+    def __init__(self, arrays: Arrays, order: NDArray[np.int32] | None = None) -> None:
+        """From arrays that hold together: of `make`, grown from such, or checked by `read`."""
+        self._order: Final = order  # (items,)
         self.ids: Final = Texts(arrays["ids"], arrays["id_starts"])
         self.titles: Final = Texts(arrays["titles"], arrays["title_starts"])
         #: (items,) Codes of `category` and `brand`, -1 where there is none.
@@ -71,7 +75,7 @@ class Table:
         items = [known.get(item_id, _UNKNOWN) for item_id in every]
         paths = sorted({item.category for item in items if item.category})
         brands = sorted({item.brand for item in items if item.brand})
-        hashes = np.array([_hash(item_id.encode()) for item_id in every], dtype=np.uint64)
+        hashes = np.array([hashed(item_id.encode()) for item_id in every], dtype=np.uint64)
         owners = np.argsort(hashes, kind="stable")
         return cls(
             {
@@ -134,6 +138,19 @@ class Table:
         items = np.argsort(self.created, kind="stable").astype(np.int32)
         return self.created[items], items
 
+    def order(self, items: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Where these stand by their ids."""
+        return items if self._order is None else self._order[items]
+
+    @property
+    def paths(self) -> list[tuple[str, ...]]:
+        """Of all categories, by their codes."""
+        return [self.category(code) for code in range(len(self._paths) - 1)]
+
+    @property
+    def brand_names(self) -> list[str]:
+        return list(self._brand_names)
+
     def id(self, index: int) -> str:
         return self.ids.text(index)
 
@@ -156,16 +173,17 @@ class Table:
 def _owner(hashes: memoryview[int], owners: memoryview[int], ids: Texts, item_id: str) -> int:
     """Looked for from the first place its hash could be at: two ids may share one, so the bytes decide."""
     coded = item_id.encode()
-    hashed = _hash(coded)
-    place = bisect_left(hashes, hashed)
-    while place < len(hashes) and hashes[place] == hashed:
+    wanted = hashed(coded)
+    place = bisect_left(hashes, wanted)
+    while place < len(hashes) and hashes[place] == wanted:
         if ids.coded(owners[place]) == coded:
             return owners[place]
         place += 1
     return _NONE
 
 
-def _hash(coded: bytes) -> int:
+def hashed(coded: bytes) -> int:
+    """Of an id's UTF-8: what it is found by."""
     return int.from_bytes(blake2b(coded, digest_size=_HASH_BYTES).digest(), "little")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+from serving.ranking.arrays import Buffer
 
 #: How much is looked at in one go while checking: what a check needs stays small beside what it checks.
 _BLOCK_BYTES: Final = 1 << 20
@@ -41,6 +43,19 @@ class Texts(Sequence[str]):
         texts = cls(run, starts)
         texts._check_utf8()
         return texts
+
+    def grown(self, changed: Mapping[int, bytes], more: Sequence[bytes]) -> Self:
+        """With other UTF-8 in some places, and more texts at the end."""
+        parts: list[Buffer] = []
+        at = 0
+        for place in sorted(changed):
+            parts += self._bytes[self._bounds[at] : self._bounds[place]], changed[place]
+            at = place + 1
+        parts += self._bytes[self._bounds[at] :], *more
+        lengths = np.diff(self.starts)
+        lengths[list(changed)] = [len(coded) for coded in changed.values()]
+        starts = np.cumsum(np.concatenate(([0], lengths, [len(coded) for coded in more])), dtype=np.int64)
+        return type(self)(np.frombuffer(b"".join(parts), dtype=np.uint8), starts)
 
     def __len__(self) -> int:
         return len(self.starts) - 1

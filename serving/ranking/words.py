@@ -7,6 +7,7 @@ its price to a factor of two, and the words of its title.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log2
 from typing import Final, Self
@@ -15,6 +16,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.item import Item
 from serving.ranking.table import Table
 
 #: Words are told apart by as many places as there are different ones, to a power of two; some share a place.
@@ -58,9 +60,22 @@ class Words:
 def _of(table: Table, index: int) -> list[int]:
     category, brand = int(table.categories[index]), int(table.brands[index])
     path = table.category(category) if category >= 0 else ()
-    price = float(table.prices[index])
+    return _hashed(path, table.brand(brand) if brand >= 0 else "", float(table.prices[index]), table.titles[index])
+
+
+def _hashed(path: Sequence[str], brand: str, price: float, title: str) -> list[int]:
     said = [f"category {depth} {' > '.join(path[: depth + 1])}" for depth in range(len(path))]
-    said += [f"brand {table.brand(brand)}"] if brand >= 0 else []
+    said += [f"brand {brand}"] if brand else []
     said += [f"price {round(log2(price))}"] if price > 0 else []  # false of a NaN
-    said += [f"title {word}" for word in _WORD.findall(table.titles[index].lower())[:_TITLE_WORDS]]
+    said += [f"title {word}" for word in _WORD.findall(title.lower())[:_TITLE_WORDS]]
     return [crc32(word.encode()) for word in said]
+
+
+def told(item: Item, vectors: NDArray[np.float16]) -> NDArray[np.float16] | None:
+    """The vector, of length 1, of an item that only its words tell; None where they tell nothing."""
+    hashed = _hashed(item.category, item.brand or "", float(np.float32(item.price or "nan")), item.title)
+    if not len(vectors) or not hashed:
+        return None
+    mean = vectors[list({word % len(vectors) for word in hashed})].astype(np.float32).mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    return (mean / length).astype(np.float16) if length > 0 else None

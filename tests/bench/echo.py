@@ -13,8 +13,8 @@ from schemas.recommendation import Item, Model, Reason, Recommendation, Triggere
 from schemas.settings import Settings
 from schemas.topics import Topics
 from serving.state.producer import Producer
-from stream.app import _configured as configured
 from stream.progress import Progress
+from stream.transport import configured
 
 _ITEM = Item("1", 1, 1.0, "popular", Reason("popular"))
 _MODEL = Model("echo", "echo")

@@ -14,7 +14,10 @@ _TIMEOUT_S: Final = 90.0
 
 
 def nextclick(
-    *arguments: str | Path, environment: Mapping[str, str] | None = None, cwd: Path = ROOT
+    *arguments: str | Path,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    timeout_s: float = _TIMEOUT_S,
 ) -> subprocess.CompletedProcess[str]:
     """One command, run to its end."""
     return subprocess.run(
@@ -23,7 +26,7 @@ def nextclick(
         env=_environment(environment or {}),
         capture_output=True,
         text=True,
-        timeout=_TIMEOUT_S,
+        timeout=timeout_s,
         check=False,
     )
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from schemas.settings import Settings
-from stream import app
+from stream import app, transport
 
 _LONG_S: Final = 600
 
@@ -34,7 +34,7 @@ def main(illness: Illness) -> int:
     held: list[asyncio.Task[bool]] = []
 
     def fall_ill(*_: object) -> None:
-        consumer = _only(app._Consumer)
+        consumer = _only(transport.WorkerConsumer)
         match illness:
             case Illness.BATCHER_FROZEN:
                 held.append(consumer.loop.create_task(_only(app._Parts).ranking.turn.acquire()))

@@ -113,7 +113,7 @@ def test_in_a_bundle_that_is_made_up_every_item_has_full_lists(made_up: Bundle) 
         assert {len(source.candidates(query, 200).ids) for query in asked} == {module.NEIGHBOURS}
     for answer in ranker.rank(sessions, NOW):
         assert (answer.fallback, answer.pool_size, len(answer.items)) == (None, 200, 60)
-    course = rank.Course.of(made_up, length=10)
+    course = rank.Course.of(made_up, length=10, hidden=0.1)
     course.turn()
     assert list(course.report()["stages_us"]) == [*STAGES, "encode", "score", "order and reasons"]
 

@@ -32,7 +32,6 @@ _THREADS = 2
 _ASKED = 15_000
 _AT_ONCE = 256
 _TOP = 20
-_NOBODY = np.zeros(0, dtype=np.int32)
 
 
 class Quiet:
@@ -129,9 +128,7 @@ def _judged(part: str, ranker: Ranker, asked: Predictions, correction: Correctio
 def _ranks(ranker: Ranker, asked: Predictions, correction: Correction | None) -> NDArray[np.int64]:
     """Of the targets in their pools, 0 where one is not in it; equal scores count against it."""
     queries, ranks = list(asked), []
-    for query, considered, target in zip(
-        queries, ranker.consider(queries, _NOBODY), asked.targets.tolist(), strict=True
-    ):
+    for query, considered, target in zip(queries, ranker.consider(queries), asked.targets.tolist(), strict=True):
         scores: NDArray[np.floating] = considered.logits
         if correction is not None:
             columns = features(considered.pool, query, ranker.counts, ranker.table)

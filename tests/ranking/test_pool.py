@@ -101,6 +101,21 @@ def test_however_many_are_barred_the_pool_is_filled_from_behind_them() -> None:
     assert pool.ids.tolist() == [*range(150, 350)]
 
 
+def test_what_is_hidden_leaves_its_place_as_what_is_barred_does() -> None:
+    # given
+    quotas = [Quota(Fixed(*range(1000)), 50), Quota(Fixed(*range(900, 400, -1)), 20)]
+    away = np.array([*range(150), 899, 333], dtype=np.int32)
+    hidden = np.zeros(1000, dtype=np.bool_)
+    hidden[away] = True
+
+    # when
+    one, other = gather(quotas, ANYBODY, away), gather(quotas, ANYBODY, NOBODY, hidden)
+
+    # then
+    assert (one.ids.tolist(), one.ranks.tolist()) == (other.ids.tolist(), other.ranks.tolist())
+    assert not hidden[other.ids].any()
+
+
 def test_sources_that_bring_nothing_make_an_empty_pool() -> None:
     pool = gather([Quota(Fixed(), 10), Quota(Fixed(), 10)], ANYBODY, np.array([1], dtype=np.int32))
     assert len(pool) == 0

@@ -21,7 +21,7 @@ from serving.ranking.ranker import NOT_FINITE, RECIPROCAL, Ranked, Ranker
 from serving.ranking.sources import ALL
 from serving.ranking.table import Table
 from tests import worlds
-from tests.worlds import NOW, World, name, session
+from tests.worlds import NOW, World, hiding, name, session
 from tests.worlds.signpost import Signpost, led
 
 SIZES = (0, 1, 2, 59, 60, 61, 200, 201, 500)
@@ -49,7 +49,7 @@ def test_any_session_in_any_shop_gets_a_list(
     # when
     away = {name(item) for item in hidden}
     ranker = shop(items, drop_last_item, led_by)
-    [answer] = ranker.rank([session([name(item) for item in clicked])], NOW, away)
+    [answer] = ranker.rank([session([name(item) for item in clicked])], NOW, hiding(ranker, away))
 
     # then
     ids = [item.item_id for item in answer.items]
@@ -170,13 +170,20 @@ def test_an_item_that_was_looked_at_says_so() -> None:
     )
 
 
+def test_hiding_nothing_changes_nothing() -> None:
+    ranker = shop(500, led_by=1.0)
+    sessions = [session([name(item), name(3 * item)]) for item in range(0, 150, 7)]
+    assert ranker.rank(sessions, NOW, hiding(ranker, [])) == ranker.rank(sessions, NOW)
+
+
 def test_hiding_the_best_brings_up_the_next() -> None:
     # given
     ranker = worlds.ranker(worlds.checkerboard(), drop_last_item=True)
     before = [item.item_id for item in ranker.rank([session([name(4)])], NOW)[0].items]
 
     # when
-    after = [item.item_id for item in ranker.rank([session([name(4)])], NOW, {before[0]})[0].items]
+    [answer] = ranker.rank([session([name(4)])], NOW, hiding(ranker, before[:1]))
+    after = [item.item_id for item in answer.items]
 
     # then
     assert after[0] == before[1]

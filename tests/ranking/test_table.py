@@ -82,7 +82,7 @@ def test_every_item_is_found_and_no_other(ids: list[str], others: list[str]) -> 
 
 def test_two_ids_with_one_hash_are_not_taken_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     # given: a hash that tells nothing apart
-    monkeypatch.setattr(table, "_hash", lambda coded: 1)
+    monkeypatch.setattr(table, "hashed", lambda coded: 1)
     known = again(Table.make(["a", "b", "c"]))
 
     # then

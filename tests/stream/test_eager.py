@@ -10,9 +10,9 @@ import pytest
 from mode.services import WaitResults
 
 from schemas.settings import Settings
-from stream.app import _configured, _Consumer
 from stream.eager import Eager
 from stream.progress import Progress
+from stream.transport import WorkerConsumer, configured
 
 
 async def taking(gate: asyncio.Event, said: list[str]) -> str:
@@ -104,19 +104,19 @@ def test_what_fails_at_once_fails_where_it_is_tried() -> None:
 
 
 @contextmanager
-def consumer() -> Iterator[_Consumer]:
+def consumer() -> Iterator[WorkerConsumer]:
     async def ignored(_: object) -> None: ...
 
-    _, transport = _configured(Settings(), Progress())
+    _, transport = configured(Settings(), Progress())
     made = transport.create_consumer(ignored, on_partitions_revoked=ignored, on_partitions_assigned=ignored)
-    assert isinstance(made, _Consumer)
+    assert isinstance(made, WorkerConsumer)
     try:
         yield made
     finally:
         made._thread.thread_loop.close()  # which it makes for a thread that was never started
 
 
-def handed_over(gate: asyncio.Event, said: list[str], faust: _Consumer) -> asyncio.Future[WaitResults]:
+def handed_over(gate: asyncio.Event, said: list[str], faust: WorkerConsumer) -> asyncio.Future[WaitResults]:
     """A record on its way to the stream, as Faust's consumer sends it there."""
     return asyncio.ensure_future(faust.wait_first(taking(gate, said), faust.suspend_flow.wait()))
 

@@ -152,7 +152,8 @@ class Worker:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        parts = (self.loop.run(), self.ranking.run(), self.outbox.run(self.ranking.sent, self.ranking.replaced))
+        publishing = self.outbox.run(self.ranking.sent, self.ranking.replaced)
+        parts = (self.loop.run(), self.ranking.run(), self.ranking.search(), publishing)
         tasks = [asyncio.create_task(part) for part in parts]
         try:
             yield

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from nextclick.verbs.declare import told_of_catalogue
-from schemas.errors import DataError
+from schemas.errors import DataError, UsageError
 from training.catalogue import Catalogue
 
 
@@ -41,6 +41,30 @@ def test_an_item_with_a_wrong_field_comes_without_it_and_one_without_an_id_not_a
     # then
     assert items == {"1": ("Good", "1.00"), "2": ("Dear", None), "3": ("Free", None)}
     assert catalogue.faults == {"item_id": 1, "price": 1}
+
+
+def test_an_item_whose_vital_field_is_wrong_is_left_out_but_known_to_be_there(tmp_path: Path) -> None:
+    # given
+    path = tmp_path / "items.csv"
+    path.write_text("item_id,price,available\n1,NaN,true\n2,1.00,perhaps\n,1.00,true\n4\n", encoding="utf-8")
+    catalogue = Catalogue(path, vital=["available"])
+
+    # when
+    items = [item.item_id for item in catalogue]
+
+    # then
+    assert (items, catalogue.withheld) == (["1"], {"2"})
+    assert catalogue.refused == {"available": 1, "item_id": 1, "cells": 1}
+    assert (catalogue.left_out, catalogue.unreadable) == ({"price": 1}, 1)
+
+
+def test_a_field_or_a_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "items.csv"
+    path.write_text("item_id,title\n1,Lamp\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="colour"):
+        Catalogue(path, {"colour": "title"})
+    with pytest.raises(DataError, match="cost"):
+        list(Catalogue(path, {"price": "cost"}))
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,13 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from schemas.errors import InvariantError
+from schemas.item import Item
+from serving.ranking import words
 from serving.ranking.pool import Pool
 from serving.ranking.query import Query
 from serving.ranking.ranker import Considered
 from serving.ranking.scorer import LENGTH_MAX, Blind, Scorer, Scores
+from serving.ranking.table import Table
 from serving.ranking.words import Words
 from tests.kit.command import ROOT
 from training import correction, export
@@ -265,3 +268,21 @@ def test_item_vectors_are_those_of_the_network_to_half_precision(made: Made) -> 
     assert np.abs(made.vectors - expected.numpy()).max() < 1e-3
     assert export.word_vectors(made.transformer).shape == (16, 16)
     assert export.word_vectors(Transformer(Shape(items=3, width=16))).shape == (0, 16)
+
+
+def test_what_comes_after_training_has_the_vector_that_training_gives_what_nobody_touched() -> None:
+    # given
+    goods = [
+        Item(item_id="a", title="A red lamp", category=("Home", "Light"), brand="Lux", price="19.99"),
+        Item(item_id="b", title="A blue lamp, with a shade", category=("Home",)),
+        Item(item_id="c", title="", brand="Älter", price="0.70"),
+    ]
+    told = Words.of(Table.make((), {item.item_id: item for item in goods}))
+    transformer = Transformer(Shape(items=len(goods), words=told.places, width=16))
+
+    # when
+    trained = export.item_vectors(transformer, told, np.zeros(len(goods), dtype=np.bool_))
+    later = [words.told(item, export.word_vectors(transformer)) for item in goods]
+
+    # then
+    assert np.array(later) == pytest.approx(trained, abs=2e-3)

@@ -41,8 +41,7 @@ def test_every_candidate_of_either_pool_is_judged_once(ranker: Ranker) -> None:
     judged = judging.judge(queries)
 
     # then
-    nobody = np.zeros(0, dtype=np.int32)
-    wholes, blinds = ranker.consider(queries, nobody), without_transformer(ranker, None).consider(queries, nobody)
+    wholes, blinds = ranker.consider(queries), without_transformer(ranker, None).consider(queries)
     assert any(set(whole.pool.ids) != set(blind.pool.ids) for whole, blind in zip(wholes, blinds, strict=True))
     for found, whole, blind in zip(judged, wholes, blinds, strict=True):
         assert sorted(found.ids.tolist()) == sorted({*whole.pool.ids.tolist(), *blind.pool.ids.tolist()})
@@ -60,7 +59,7 @@ def test_a_candidate_carries_a_bit_for_each_source_that_brought_it(ranker: Ranke
 
     # then
     names = list(ranker.sources)
-    [pool] = [each.pool for each in ranker.consider([asked(10)], np.zeros(0, dtype=np.int32))]
+    [pool] = [each.pool for each in ranker.consider([asked(10)])]
     for item, bits in zip(found.ids.tolist(), found.sources.tolist(), strict=True):
         brought = {
             names[column] for row in np.flatnonzero(pool.ids == item) for column in np.flatnonzero(pool.ranks[row])

@@ -183,7 +183,7 @@ class TestExamples:
     def test_an_example_is_a_pool_with_the_item_that_came_next(self, world: worlds.World, ranker: Ranker) -> None:
         # given
         asked = Predictions.of(world.sessions).at(np.arange(300))
-        pools = [each.pool for each in ranker.consider(list(asked), np.zeros(0, dtype=np.int32))]
+        pools = [each.pool for each in ranker.consider(list(asked))]
         inside = [target in pool.ids for pool, target in zip(pools, asked.targets.tolist(), strict=True)]
 
         # when

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from schemas.click import Click
 from schemas.item import Item
@@ -128,6 +131,14 @@ def files(world: World, *, drop_last_item: bool = False, relation: Relation = "v
     sources = {kind.name: kind.fit(past) for kind in ALL}
     ranker = Ranker(past.table, sources, Counts.fit(past.sessions), None, options, "", "")
     return bundle.pack(ranker, past.sessions, None)
+
+
+def hiding(ranker: Ranker, away: Iterable[str]) -> NDArray[np.bool_]:
+    """These of the table's items, as the ranker takes what is hidden."""
+    hidden = np.zeros(len(ranker.table), dtype=np.bool_)
+    found = ranker.table.find(list(away))
+    hidden[found[found >= 0]] = True
+    return hidden
 
 
 def session(items: Sequence[str]) -> Session:

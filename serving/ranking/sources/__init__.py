@@ -12,6 +12,7 @@ from serving.ranking.sources.covisitation import Covisitation
 from serving.ranking.sources.item2vec import Item2Vec
 from serving.ranking.sources.item_cf import ItemCf
 from serving.ranking.sources.markov import Markov
+from serving.ranking.sources.newcomers import Newcomers
 from serving.ranking.sources.popular import Popular
 from serving.ranking.sources.session_items import SessionItems
 from serving.ranking.sources.session_knn import SessionKnn
@@ -21,11 +22,14 @@ from serving.ranking.sources.trending import Trending
 from serving.ranking.sources.vmis_knn import VmisKnn
 
 #: Whose candidates are like an item of the session rather than seen together with it.
-ALIKE: Final = frozenset({Item2Vec.name, Transformer.name, Attributes.name})
+ALIKE: Final = frozenset({Item2Vec.name, Transformer.name, Attributes.name, Newcomers.name})
 
 #: Who asks what an item is, not who clicked on it. The others do not know one that came today; on the shelves of
 #: `attributes`, which clicks put in order, it lies behind all that anybody clicked on.
 CLICKLESS: Final = frozenset({SessionItems.name, Transformer.name})
+
+#: Who has no list by item, and so may be asked of one that came later.
+BOUNDLESS: Final = frozenset({SessionItems.name})
 
 #: Of a bundle; of sources that say the same of a candidate, the first gives the reason.
 ALL: Final[tuple[type[Source], ...]] = (

@@ -28,8 +28,16 @@ class Candidates:
     because: NDArray[np.int32]
 
 
-class Source(Protocol):
+class Brings(Protocol):
+    """What a pool asks of a source."""
+
     name: ClassVar[str]
+
+    def candidates(self, query: Query, limit: int) -> Candidates:
+        """At most `limit`, in time that does not depend on the catalogue; an empty session is allowed."""
+
+
+class Source(Brings, Protocol):
     #: What its ranks weigh where the sources choose the pool, and where they order a list that no model orders.
     quota: ClassVar[int]
     weight: ClassVar[float]
@@ -49,6 +57,3 @@ class Source(Protocol):
         """
 
     def arrays(self) -> Arrays: ...
-
-    def candidates(self, query: Query, limit: int) -> Candidates:
-        """At most `limit`, in time that does not depend on the catalogue; an empty session is allowed."""
