@@ -48,6 +48,7 @@ def test_holes_that_transactions_leave_are_stepped_over_counted_and_committed(sh
     assert second.stop() == 0
 
 
+@pytest.mark.chaos
 @pytest.mark.needs("strict")
 def test_records_that_are_deleted_are_told_as_lost_unless_they_were_folded(shop: Shop) -> None:
     folded = shop.clicks(40, sessions=40)

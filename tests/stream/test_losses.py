@@ -211,6 +211,7 @@ def test_an_event_below_the_committed_offset_is_seen_again(shop: Shop, own: Redi
     assert third.stop() == 0
 
 
+@pytest.mark.chaos
 def test_whoever_is_still_there_is_told_again_after_a_rewind_and_nobody_else(shop: Shop, own: RedisServer) -> None:
     """A mark may be what was lost: then no other trace is left of a list that is stored and was not published."""
     clicks = shop.clicks(4, sessions=4)

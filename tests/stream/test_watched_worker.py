@@ -68,6 +68,7 @@ def test_a_worker_is_ready_when_it_has_caught_up_and_then_says_what_it_lacks(gua
     assert worker.stop() == 0
 
 
+@pytest.mark.chaos
 @pytest.mark.needs("idempotent_async")
 def test_the_marker_of_a_transaction_is_no_record_that_waits(shop: Shop) -> None:
     worker = shop.worker()
@@ -80,6 +81,7 @@ def test_the_marker_of_a_transaction_is_no_record_that_waits(shop: Shop) -> None
     assert worker.stop() == 0
 
 
+@pytest.mark.chaos
 @pytest.mark.needs("strict")
 def test_records_that_retention_removed_are_none_that_wait(shop: Shop) -> None:
     shop.send(shop.clicks(100, sessions=40))

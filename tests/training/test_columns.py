@@ -142,7 +142,7 @@ def test_whatever_is_in_a_file_gives_events_or_one_sentence(
     layout = Layout.SAMPLES if name == "log.txt" else Layout.EVENTS
     if name == "log.parquet" and ending:
         return
-    for content in (data, packed(data, ending)):
+    for content in {data, packed(data, ending)}:
         try:
             clicks = list(log.read([written(tmp_path / f"{name}{ending}", content)], layout=layout))
         except DataError:
