@@ -6,6 +6,7 @@ What it sends is a list without items but one, so that the same subscriber can t
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 
 import faust
 
@@ -20,9 +21,23 @@ _ITEM = Item("1", 1, 1.0, "popular", Reason("popular"))
 _MODEL = Model("echo", "echo")
 
 
+class Anywhere:
+    """Nothing is to be known of partitions: each is read on from where Faust has it."""
+
+    def assign(self, partitions: Sequence[int]) -> None:
+        pass
+
+    async def begin(self, app: faust.App, generation: int, committed: Mapping[int, int | None]) -> dict[int, int]:
+        return {}
+
+    def revoke(self) -> None:
+        pass
+
+
 def run(settings: Settings) -> None:
     names = Topics.named(settings.topic_prefix)
-    app, _ = configured(settings, Progress())
+    app, transport = configured(settings, Progress())
+    transport.parts = Anywhere()
     producer = Producer(settings.kafka, deadline_s=5)
 
     app.task(producer.start)

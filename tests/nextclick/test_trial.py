@@ -62,7 +62,6 @@ def test_every_click_that_is_due_is_answered(capsys: pytest.CaptureFixture[str])
         assert sum(bar["clicks"] for bar in each["histogram"]) == each["clicks"]
 
 
-@pytest.mark.bench
 @pytest.mark.parametrize(
     ("module", "lists"),
     [
@@ -77,7 +76,6 @@ def test_what_is_measured_beside_the_worker_does_what_it_says(chosen: Settings, 
     assert found.lists == lists * found.events
 
 
-@pytest.mark.bench
 def test_the_echo_answers_every_click(chosen: Settings) -> None:
     with Trial(chosen, ECHO) as trial:
         clicks = iter(trial.clicks(fresh.sessions([20], seconds=2)))
