@@ -21,7 +21,7 @@ class Pace:
 
     @contextmanager
     def ranking(self, sessions: int) -> Iterator[None]:
-        """Around a batch, from the moment it is taken until its lists are stored."""
+        """Around a batch, from the moment it is taken until its lists have their turn to be stored."""
         begun = self._clock()
         yield
         took_s = (self._clock() - begun) / sessions

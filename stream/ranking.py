@@ -74,6 +74,8 @@ class Ranking:
         self._batch_max = batch_max
         self._pending = Pending()
         self._wake = asyncio.Event()
+        #: Ranked, not stored: one batch, so that a slow store slows the ranking down.
+        self._drafted: asyncio.Queue[Sequence[Draft]] = asyncio.Queue(1)
         #: Of the lanes that are ours, the offset below which a rewind reads what was read before.
         self._again: dict[str, int] = {}
         #: Those whose pending sets we have not looked at yet.
@@ -207,10 +209,11 @@ class Ranking:
         return before
 
     async def run(self) -> None:
-        """Ranks what waits, until cancelled: the oldest first, or when that would take too long the latest.
+        """Ranks what waits, and stores one batch while the next is ranked, until cancelled."""
+        await asyncio.gather(self._rank_on(), self._store_on())
 
-        What is stale is ranked when nothing else waits.
-        """
+    async def _rank_on(self) -> None:
+        """The oldest first, or when that would take too long the latest; what is stale when nothing else waits."""
         while True:
             await self._wake.wait()
             taken = await self._next()
@@ -220,7 +223,12 @@ class Ranking:
                 self._wake.clear()
             if taken:
                 with self._pace.ranking(len(taken)):
-                    await self._rank(taken)
+                    await self._drafted.put(await self._rank(taken))
+
+    async def _store_on(self) -> None:
+        """No session is in two batches: until its list is stored, whatever is folded into it meanwhile waits."""
+        while True:
+            await self._store_lists(await self._drafted.get())
 
     async def _next(self) -> Sequence[Folded]:
         behind = self._pace.is_behind(self._pending.waiting)
@@ -250,9 +258,11 @@ class Ranking:
         self._pending.offer(entry)
         return None
 
-    async def _rank(self, taken: Sequence[Folded]) -> None:
+    async def _rank(self, taken: Sequence[Folded]) -> Sequence[Draft]:
         with self._metrics.rank_seconds.time():
-            drafts = await asyncio.get_running_loop().run_in_executor(self._thread, self._drafts, taken, self._ranker)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._drafts, taken, self._ranker)
+
+    async def _store_lists(self, drafts: Sequence[Draft]) -> None:
         stored = await self._patience.run("storing recommendations", lambda: self._store.store(drafts))
         settled = [self._dispatch(one, answer) for one, answer in zip(drafts, stored, strict=True)]
         if self._pending.is_ready:

@@ -105,8 +105,14 @@ def test_a_batch_in_flight_is_the_old_rankers_and_the_next_is_the_new_ones() -> 
 def test_a_batch_that_has_to_wait_for_its_turn_is_of_one_ranker_all_the_same() -> None:
     async def script(worker: Worker) -> None:
         await worker.ranking.succeed(Ranker("old"))
-        go = threading.Event()
-        worker.ranking._thread.submit(go.wait, 10)
+        held, go = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            held.set()
+            go.wait(10)
+
+        worker.ranking._thread.submit(hold)
+        await asyncio.to_thread(held.wait, 10)
         async with worker.running():
             worker.deliver(click(1))
             await until(lambda: worker.ranking._thread._work_queue.qsize() == 1)
