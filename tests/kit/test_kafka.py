@@ -100,8 +100,10 @@ def test_nothing_creates_a_topic_by_touching_it(own: KafkaServer) -> None:
     consumer.close()
 
 
+@pytest.mark.chaos
 def test_a_kafka_that_cannot_start_says_why(guardian: Guardian, own: KafkaServer) -> None:
     # given a log directory that a running Kafka holds
+    assert ping.kafka_is(own.port, own._cluster_id)
     jars = kafka_jars.fetch(os.environ)
     command = ["java", "-cp", f"{jars}/*", "kafka.Kafka", str(own._properties)]
     # when
