@@ -12,7 +12,7 @@ from schemas.session import Session
 from schemas.topics import OP_ERASE, OP_HEADER
 from serving.ranking.ranker import Ranked
 from stream import ranking as ranking_module
-from tests.stream.test_loop import LANE, Diary, Worker, click, play, until
+from tests.kit.diary import LANE, Diary, Worker, click, play, until
 
 
 class Shelf:

@@ -16,7 +16,7 @@ from stream.patience import Patience
 from stream.ranking import Ranks
 from stream.stock import GROW_EVERY_S, Stock
 from tests import worlds
-from tests.stream.test_loop import until
+from tests.kit.diary import until
 from tests.worlds import NOW, name, session
 
 

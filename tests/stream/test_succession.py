@@ -30,9 +30,9 @@ from stream.ranking import Ranks
 from stream.succession import Succession
 from tests.kit import topic
 from tests.kit.bundles import publish
+from tests.kit.diary import Diary, Worker, click, play, until
 from tests.kit.shop import Shop
 from tests.kit.worker import Worker as KafkaWorker
-from tests.stream.test_loop import Diary, Worker, click, play, until
 from tests.worlds import World, name
 
 

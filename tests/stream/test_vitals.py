@@ -11,7 +11,7 @@ import pytest
 from schemas.errors import KafkaError, RedisError, ServiceError
 from serving.state.sessions import Mark
 from stream.vitals import Vitals
-from tests.stream.test_loop import LANE, Diary, Worker
+from tests.kit.diary import LANE, Diary, Worker
 
 
 @dataclass
