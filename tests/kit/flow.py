@@ -69,6 +69,11 @@ class Flow:
         self.worker = self.shop.worker()
         return self.worker
 
+    def await_recovered(self) -> None:
+        self.await_caught_up()
+        self.await_whole()
+        self.await_told()
+
     def await_caught_up(self) -> None:
         """Each partition has come to what is sent now, and so past all that was sent before."""
         last = self.shop.clicks(40, sessions=40)

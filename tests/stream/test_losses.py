@@ -66,9 +66,7 @@ def test_a_redis_that_comes_back_from_a_copy_is_made_whole(
         go_back_to_a_copy(own, flow)
         after = flow.await_successor("replication id", "start the worker again")
 
-    flow.await_caught_up()
-    flow.await_whole()
-    flow.await_told()
+    flow.await_recovered()
     assert after.metrics()['nextclick_rewinds_total{cause="replaced"}'] > 0
     assert after.stop() == 0
 
@@ -110,9 +108,7 @@ def test_a_redis_that_keeps_nothing_is_filled_again_after_it_was_killed(guardian
         redis.start()
         after = flow.await_successor("replication id", "start the worker again")
 
-    flow.await_caught_up()
-    flow.await_whole()
-    flow.await_told()
+    flow.await_recovered()
     assert after.metrics()['nextclick_rewinds_total{cause="missing"}'] > 0
     assert after.stop() == 0
 
@@ -135,9 +131,7 @@ def test_a_replica_that_lacks_the_last_seconds_takes_over_and_is_made_whole(
             address.lead_to(replica.port)
             after = flow.await_successor("replication id")
 
-        flow.await_caught_up()
-        flow.await_whole()
-        flow.await_told()
+        flow.await_recovered()
         assert after.stop() == 0
 
 
@@ -158,9 +152,7 @@ def test_one_of_three_shards_fails_over_and_is_made_whole(guardian: Guardian, sh
         replica.ask("CLUSTER FAILOVER TAKEOVER")
         after = flow.await_successor("replication id")
 
-    flow.await_caught_up()
-    flow.await_whole()
-    flow.await_told()
+    flow.await_recovered()
     assert after.metrics()['nextclick_rewinds_total{cause="replaced"}'] > 0
     assert after.stop() == 0
 
