@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
 from schemas import recommendation
 from schemas.click import Click, encode
-from schemas.session import IDLE_MS
+from schemas.session import IDLE_MS, Session
 from schemas.topics import OP_ERASE, OP_HEADER
 from schemas.wire import EpochMs
-from tests.kit.diary import LANE, NOW, Diary, Worker, click, play, until
+from serving.ranking.ranker import Ranked
+from stream.pace import ON_THE_LOOP_S
+from tests.kit.diary import LANE, NOW, Diary, Popular, Worker, click, play, until
 
 
 def test_mark_fold_acknowledge_store_publish_settle_in_this_order() -> None:
@@ -37,7 +43,7 @@ def test_a_fold_that_fails_is_tried_again_before_anything_is_acknowledged() -> N
 
     play(diary, script)
 
-    assert diary.lines[:4] == ["mark", "fold", "ack 0", "ack 1"]
+    assert diary.lines[:7] == [*["mark"] * 4, "fold", "ack 0", "ack 1"]
 
 
 def test_what_waited_while_the_last_batch_was_in_flight_is_one_batch_and_one_list() -> None:
@@ -260,3 +266,38 @@ def test_what_a_rewind_brings_is_told_again_to_whoever_is_still_there(silent_ms:
         assert [each.key for each in second.kafka.taken].count(b"s1") == lists
 
     play(diary, script)
+
+
+def _has(worker: Worker, lists: int) -> bool:
+    return len(worker.kafka.taken) >= lists
+
+
+class Named(Popular):
+    """Notes by which thread it was asked, and takes its time when told to."""
+
+    def __init__(self) -> None:
+        self.threads: list[str] = []
+        self.takes_s = 0.0
+
+    def rank(self, sessions: Sequence[Session], now: int) -> list[Ranked]:
+        self.threads.append(threading.current_thread().name)
+        time.sleep(self.takes_s)
+        return super().rank(sessions, now)
+
+
+def test_the_event_loop_ranks_what_is_quick_and_nothing_of_a_ranker_that_is_slow() -> None:
+    ranker = Named()
+
+    async def whole() -> None:
+        worker = Worker(Diary(), on_the_loop_s=ON_THE_LOOP_S)
+        await worker.ranking.succeed(ranker)
+        async with worker.running():
+            for number, ranker.takes_s in enumerate((0.0, 0.2, 0.0)):
+                worker.deliver(click(number))
+                await until(partial(_has, worker, number + 1))
+
+    asyncio.run(whole())
+
+    unknown, quick, slow = ranker.threads
+    assert quick == threading.main_thread().name
+    assert unknown == slow != quick
