@@ -11,7 +11,7 @@ WITHIN_S: Final = 1.0
 #: After so long a silence nobody is there to see a list: the session is ranked at its next click.
 SILENT_MS: Final = 5 * 60_000
 #: For so long the event loop may rank. Longer things are done beside it, where they take twice as long.
-ON_THE_LOOP_S: Final = 0.02
+ON_THE_LOOP_S: Final = 0.05
 #: What the newest batch counts in how long a session takes.
 _NEWEST: Final = 0.2
 
