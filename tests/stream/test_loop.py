@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Sequence
 from functools import partial
+from math import inf
 
 import pytest
 
@@ -16,7 +16,6 @@ from schemas.session import IDLE_MS, Session
 from schemas.topics import OP_ERASE, OP_HEADER
 from schemas.wire import EpochMs
 from serving.ranking.ranker import Ranked
-from stream.pace import ON_THE_LOOP_S
 from tests.kit.diary import LANE, NOW, Diary, Popular, Worker, click, play, until
 
 
@@ -273,31 +272,30 @@ def _has(worker: Worker, lists: int) -> bool:
 
 
 class Named(Popular):
-    """Notes by which thread it was asked, and takes its time when told to."""
+    """Notes by which thread it was asked."""
 
     def __init__(self) -> None:
-        self.threads: list[str] = []
-        self.takes_s = 0.0
+        self.threads: list[threading.Thread] = []
 
     def rank(self, sessions: Sequence[Session], now: int) -> list[Ranked]:
-        self.threads.append(threading.current_thread().name)
-        time.sleep(self.takes_s)
+        self.threads.append(threading.current_thread())
         return super().rank(sessions, now)
 
 
-def test_the_event_loop_ranks_what_is_quick_and_nothing_of_a_ranker_that_is_slow() -> None:
+@pytest.mark.parametrize(("limit_s", "on_the_loop"), [(inf, True), (0.0, False)])
+def test_the_event_loop_ranks_what_is_known_to_be_quick_and_nothing_else(limit_s: float, *, on_the_loop: bool) -> None:
     ranker = Named()
 
     async def whole() -> None:
-        worker = Worker(Diary(), on_the_loop_s=ON_THE_LOOP_S)
+        worker = Worker(Diary(), on_the_loop_s=limit_s)
         await worker.ranking.succeed(ranker)
         async with worker.running():
-            for number, ranker.takes_s in enumerate((0.0, 0.2, 0.0)):
+            for number in range(2):
                 worker.deliver(click(number))
                 await until(partial(_has, worker, number + 1))
 
     asyncio.run(whole())
 
-    unknown, quick, slow = ranker.threads
-    assert quick == threading.main_thread().name
-    assert unknown == slow != quick
+    unknown, known = ranker.threads
+    assert unknown is not threading.main_thread()
+    assert (known is threading.main_thread()) == on_the_loop
