@@ -85,7 +85,7 @@ class Loop:
                 self._ranking.offer(intake.works, folded)  # 6
             self._count(len(batch), folded, intake)
             if len(taken) < self._batch_max:
-                await self._ranking.rest(_LEAVE_S)
+                await self._ranking.await_stored(_LEAVE_S)
 
     async def _take(self) -> list[Delivery]:
         """What came in while the last batch was in flight; at least one."""

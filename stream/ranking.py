@@ -133,7 +133,7 @@ class Ranking:
             self._post(entry.session_id, None)
         return mark
 
-    async def rest(self, at_most_s: float) -> None:
+    async def await_stored(self, at_most_s: float) -> None:
         """Until the lists of all that was offered are stored, or for so long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(at_most_s):

@@ -82,12 +82,14 @@ class WorkerConsumer(Consumer):
     """
 
     _assigned = False
+    #: Each of our partitions is read on from where it must be.
+    _begun = False
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        self._assigned = False
+        self._assigned = self._begun = False
         self._parts.revoke()
         await super().on_partitions_revoked(revoked)
 
@@ -105,6 +107,7 @@ class WorkerConsumer(Consumer):
             app = cast(faust.App, self.app)
             starts = await self._parts.begin(app, app.consumer_generation_id, committed)
             await self.seek_wait({mine[partition]: offset for partition, offset in starts.items()})
+            self._begun = True
 
     def _new_offset(self, tp: TP) -> int | None:
         """What to commit. The loop acknowledges in the order of offsets, and past a hole only once it knows it for
@@ -144,6 +147,10 @@ class WorkerConsumer(Consumer):
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> _Records:
         found = await super()._getmany(active_partitions, timeout)
+        # Who had no partitions before is not stopped while it is given some, and the client hands over at once what
+        # follows the committed offsets. What is read on from is sought after that, so all of it comes again.
+        if not self._begun:
+            return {}
         if isinstance(self.transport, WorkerTransport):
             for tp, records in found.items():
                 self.transport.progress.read(tp.partition, records[0].offset, records[-1].offset, records[0].timestamp)
