@@ -107,8 +107,11 @@ class Erased:
     position: Position
     at: int
 
-    def is_past(self, position: Position) -> bool:
-        return position.lane == self.position.lane and position.offset <= self.position.offset
+    def is_past(self, position: Position, record_time: int) -> bool:
+        """It came to Kafka before. Of another lane, to which more partitions may move a session, only time tells."""
+        if position.lane == self.position.lane:
+            return position.offset <= self.position.offset
+        return record_time <= self.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,7 @@ def fold(state: State, record: Record, idle_ms: int = IDLE_MS) -> tuple[State, O
     session, position, click = state.session or Session(), record.position, record.click
     if position.offset <= session.guards.get(position.lane, -1):
         return state, Outcome.STALE
-    if state.erased and state.erased.is_past(position):
+    if state.erased and state.erased.is_past(position, record.record_time):
         # The guard went with the session; the marker stands in for it, also against the erasure itself.
         return state, Outcome.STALE if click is None else Outcome.FORGOTTEN
     if click is None:

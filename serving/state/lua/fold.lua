@@ -150,6 +150,13 @@ local function taken(s, record, idle)
   return s, ts == record.ts and 'a' or 'c'
 end
 
+-- It came to Kafka before the erasure. Of another lane, to which more partitions may move a session, only time tells.
+local function is_past(marker, record)
+  if not marker.lane then return false end
+  if marker.lane == record.lane then return record.offset <= tonumber(marker.offset) end
+  return record.now <= tonumber(marker.at)
+end
+
 local function pairs_to_table(flat)
   local hash = {}
   for i = 1, #flat, 2 do hash[flat[i]] = flat[i + 1] end
@@ -179,7 +186,7 @@ while at <= #ARGV do
   local outcome
   if s and record.offset <= tonumber(s.guards[record.lane] or -1) then
     outcome = 's'
-  elseif marker.lane == record.lane and record.offset <= tonumber(marker.offset) then
+  elseif is_past(marker, record) then
     outcome = record.kind == ERASE and 's' or 'f'
   elseif record.kind == ERASE then
     marker = {
