@@ -107,8 +107,15 @@ class Erased:
     position: Position
     at: int
 
-    def is_past(self, position: Position) -> bool:
-        return position.lane == self.position.lane and position.offset <= self.position.offset
+    def is_past(self, position: Position, record_time: int) -> bool:
+        """It came to Kafka before. Of another lane, to which more partitions may move a session, only time tells."""
+        if position.lane == self.position.lane:
+            return position.offset <= self.position.offset
+        return record_time <= self.at
+
+    def covers(self, record: Record) -> bool:
+        """It is past. An erasure on another lane in the same millisecond is not: to forget once more is safe."""
+        return self.is_past(record.position, record.record_time + (1 if record.click is None else 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +148,7 @@ def fold(state: State, record: Record, idle_ms: int = IDLE_MS) -> tuple[State, O
     session, position, click = state.session or Session(), record.position, record.click
     if position.offset <= session.guards.get(position.lane, -1):
         return state, Outcome.STALE
-    if state.erased and state.erased.is_past(position):
+    if state.erased and state.erased.covers(record):
         # The guard went with the session; the marker stands in for it, also against the erasure itself.
         return state, Outcome.STALE if click is None else Outcome.FORGOTTEN
     if click is None:
@@ -155,7 +162,10 @@ def fold(state: State, record: Record, idle_ms: int = IDLE_MS) -> tuple[State, O
 
 
 def _erase(state: State, record: Record) -> State:
-    at = max(record.record_time, state.erased.at if state.erased else 0)
+    at, before = record.record_time, state.erased
+    if before:
+        # Two in one millisecond on two lanes: there is one marker, so what is past on either must be by its time.
+        at = max(at, before.at + (0 if before.position.lane == record.position.lane else 1))
     return State(None, Erased(record.position, at))
 
 

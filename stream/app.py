@@ -34,7 +34,7 @@ from serving.state.following import Following
 from serving.state.log import Log
 from serving.state.producer import Producer
 from serving.state.redis import RedisSessionStore
-from stream import probes
+from stream import dump, probes
 from stream.course import Course
 from stream.drafting import Surroundings
 from stream.epoch import Epoch
@@ -88,8 +88,17 @@ def run(settings: Settings) -> int:
         return _EXIT_FAILED if end.code else 0
 
 
+class _Discreet(logging.Formatter):
+    """Faust's failures go through it too, and what the event loop says of tasks."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name that logging calls
+        return "\n".join(dump.failure(ei[1]))
+
+
 def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Discreet("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
     # Not even for debugging more than this: what libraries log of records are session ids and payloads.
     for library in ("faust", "mode", "aiokafka", "kafka"):
         logging.getLogger(library).setLevel(logging.WARNING)

@@ -111,6 +111,9 @@ class Ranking:
 
     def offer(self, works: Sequence[Work], folded: Sequence[Folded]) -> None:
         """After the fold: what changed is ranked, what was erased is taken back, the rest is done with."""
+        newest = max((record.record_time for work in works for record in work.records[-1:]), default=None)
+        if newest is not None:
+            self._pace.folded(self._around.now() - newest)
         self._settle(self._offer(work, entry) for work, entry in zip(works, folded, strict=True))
         self._metrics.pending.set(len(self._pending))
         if self._pending.is_ready:
@@ -244,6 +247,7 @@ class Ranking:
                 with self._pace.ranking(len(taken)):
                     await self._drafted.put(await self._rank(taken))
             self._rest_if_done()
+            await self._pace.rest(asyncio.sleep)
 
     async def _store_on(self) -> None:
         """No session is in two batches: until its list is stored, whatever is folded into it meanwhile waits."""

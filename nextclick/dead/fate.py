@@ -72,9 +72,8 @@ def foresee(before: Mapping[str, State], records: Iterable[Record]) -> list[Sent
 def seen(sent: Sent, after: State) -> Fate | None:
     """None while no worker has taken it."""
     position, click = sent.record.position, sent.record.click
-    if after.erased and click is not None and (after.erased.is_past(position) or click.ts <= after.erased.at):
+    is_past = after.erased is not None and after.erased.covers(sent.record)
+    if after.erased and click is not None and (is_past or click.ts <= after.erased.at):
         return Fate.FORGOTTEN
     passed = after.session is not None and after.session.guards.get(position.lane, -1) >= position.offset
-    if click is None:
-        passed = passed or (after.erased is not None and after.erased.is_past(position))
-    return sent.foreseen if passed else None
+    return sent.foreseen if passed or (click is None and is_past) else None

@@ -133,5 +133,5 @@ def _erase(arguments: argparse.Namespace, settings: Settings) -> int:
     with ClickProducer(settings, clickstream) as producer:
         producer.send(arguments.id.encode(), None, ((OP_HEADER, OP_ERASE),))
         producer.drain()
-    print(f"the clickstream says to erase {arguments.id}; the workers do so when they reach it")
+    print("the clickstream says to erase it; the workers do so when they reach it")
     return 0

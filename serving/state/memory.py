@@ -48,7 +48,7 @@ class MemorySessionStore:
         if state.session is None or state.session.started != draft.started:
             return Stored(None, "gone")
         erased = state.erased
-        if erased and (erased.is_past(draft.trigger) or draft.trigger_ts <= erased.at):
+        if erased and (erased.is_past(draft.trigger, draft.clicked_at) or draft.trigger_ts <= erased.at):
             return Stored(None, "erased")
         stored, revision = self._lists.get(draft.session_id), 0
         if stored and stored.triple[:2] > (draft.started, draft.version):

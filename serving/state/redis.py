@@ -157,6 +157,7 @@ def _pack_draft(draft: Draft) -> tuple[Argument, ...]:
         draft.trigger.lane,
         draft.trigger.offset,
         draft.trigger_ts,
+        draft.clicked_at,
         draft.head,
         draft.more,
         " ".join(f"{lane}:{offset}" for lane, offset in draft.applied.items()),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 from unittest.mock import patch
 
 from schemas.settings import Settings
+from serving.state.redis import RedisSessionStore
+from serving.state.sessions import Draft, Stored
 from stream import app
 from stream.rewind import Rewind
 
@@ -17,6 +19,7 @@ from stream.rewind import Rewind
 class Defect(StrEnum):
     FORGETFUL = "forgetful"
     HASTY = "hasty"
+    INDISCREET = "indiscreet"
 
     @property
     def module(self) -> tuple[str, str]:
@@ -44,9 +47,23 @@ class Hasty(Rewind):
         return {partition: offset + 3 for partition, offset in starts.items()}
 
 
-_REWINDS: Final = {Defect.FORGETFUL: Forgetful, Defect.HASTY: Hasty}
+class Indiscreet(RedisSessionStore):
+    """Fails on a shopper, and names them."""
+
+    async def store(self, drafts: Sequence[Draft]) -> list[Stored]:
+        try:
+            raise KeyError(drafts[0].session_id)
+        except KeyError as error:
+            raise ValueError(f"no list for {drafts[0].session_id}") from error
+
+
+_PARTS: Final[dict[Defect, tuple[str, type]]] = {
+    Defect.FORGETFUL: ("Rewind", Forgetful),
+    Defect.HASTY: ("Rewind", Hasty),
+    Defect.INDISCREET: ("RedisSessionStore", Indiscreet),
+}
 
 
 if __name__ == "__main__":
-    with patch.object(app, "Rewind", _REWINDS[Defect(sys.argv[1])]):
+    with patch.object(app, *_PARTS[Defect(sys.argv[1])]):
         sys.exit(app.run(Settings.read(os.environ, {})))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 from nextclick.verbs.session import _lines
+from schemas import keys
 from schemas.session import Session, State
+from serving.state.pipeline import Call
 from tests.kit import topic
 from tests.kit.command import nextclick
 from tests.kit.shop import Shop
@@ -29,6 +31,8 @@ def test_a_session_can_be_looked_at_and_erased(shop: Shop) -> None:
     asked = nextclick("session", "erase", name, environment=variables)
     assert asked.returncode == 0
     topic.eventually(lambda: shop.folded(clicks) == 0 and shop.stored(name) is None, "nothing is left")
+    topic.eventually(lambda: shop.owed() == 0, "nor is it named among those who wait for a list")
+    assert shop.ask([Call(("KEYS", f"*{name}*"))]) == [[keys.erased(name).encode()]], "but for the marker"
     gone = json.loads(nextclick("session", "show", name, "--json", environment=variables).stdout)
     assert gone["session"] is None
     assert gone["recommendation"] is None

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from schemas.click import Click
+from schemas.click import Click, Erase
 from schemas.recommendation import revised
 from schemas.session import IDLE_MS, Outcome, Position, Record, Session, State
 from schemas.wire import EpochMs
@@ -146,6 +146,37 @@ def test_a_list_of_before_the_erasure_is_refused_by_a_session_begun_in_the_same_
     (stored,) = stores.run(lambda store: store.store([draft(sid, before.session())]))
 
     assert stored.refused == "erased"
+
+
+def test_an_erasure_holds_also_where_the_session_has_come_to_lie_on_another_partition(stores: Stores, sid: str) -> None:
+    """Once the topic was given more. The shopper's clock is fast, so that the click seems to be newer than it is."""
+    fast = Click(event_id="e1", session_id=sid, type="view", ts=EpochMs(START_MS + 60_000), item_id="lamp")
+    before = [erase(sid, 1), Record(fast, START_MS, Position("0badcafe", 0, 2))]
+    erasure = Record(Erase(sid), START_MS + 1_000, Position("0badcafe", 1, 7))
+    since = replace(click(sid, 8, now=START_MS + 2_000), position=Position("0badcafe", 1, 8))
+    stores.run(lambda store: store.fold([Work(sid, [*before, erasure])]))
+
+    (again,) = stores.run(lambda store: store.fold([Work(sid, before)]))
+    (returned,) = stores.run(lambda store: store.fold([Work(sid, [since])]))
+    (once_more,) = stores.run(lambda store: store.fold([Work(sid, before)]))
+
+    assert again.outcomes == (Outcome.STALE, Outcome.FORGOTTEN)
+    assert returned.outcomes == (Outcome.APPLIED,)
+    assert once_more.outcomes == (Outcome.STALE, Outcome.FORGOTTEN), "nor does an older erasure take what is newer"
+    assert once_more.version == 1
+
+
+def test_an_erasure_is_obeyed_also_in_the_very_millisecond_of_one_on_another_partition(
+    stores: Stores, sid: str
+) -> None:
+    fast = Click(event_id="e2", session_id=sid, type="view", ts=EpochMs(START_MS + 60_000), item_id="lamp")
+    between = Record(fast, START_MS, Position("0badcafe", 0, 2))
+    stores.run(lambda store: store.fold([Work(sid, [erase(sid, 1), between])]))
+
+    again = replace(erase(sid, 7), position=Position("0badcafe", 1, 7))
+    (gone,) = stores.run(lambda store: store.fold([Work(sid, [again])]))
+
+    assert gone.outcomes == (Outcome.ERASED,)
 
 
 def test_a_list_for_an_earlier_incarnation_is_refused(stores: Stores, sid: str) -> None:

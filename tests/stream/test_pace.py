@@ -34,6 +34,42 @@ def test_ranking_is_behind_when_the_last_who_waits_would_wait_for_more_than_a_se
     assert pace.is_behind(1_100)
 
 
+def test_ranking_gives_way_to_a_backlog_for_four_fifths_of_the_time() -> None:
+    pace, clock = resting(0.1)
+
+    clock.now_s += 0.39
+    assert pace.gives_way
+    clock.now_s += 0.02
+    assert not pace.gives_way
+
+
+def test_ranking_gives_way_no_longer_once_clicks_are_folded_as_they_come() -> None:
+    pace, _ = resting(0.1)
+
+    pace.folded(age_ms=20)
+
+    assert not pace.gives_way
+
+
+def test_ranking_gives_way_to_nobody_when_nothing_more_is_folded() -> None:
+    pace, clock = resting(10.0)
+
+    clock.now_s += 1.1
+
+    assert not pace.gives_way
+
+
+def resting(ranked_s: float) -> tuple[Pace, Clock]:
+    """After a batch that took so long, and another of clicks that came a minute ago."""
+    clock = Clock()
+    pace = Pace(clock)
+    with pace.ranking(32):
+        clock.now_s += ranked_s
+    pace.folded(age_ms=60_000)
+    assert pace.gives_way
+    return pace, clock
+
+
 def test_the_pace_follows_what_batches_take_now_and_no_single_one() -> None:
     slower = paced((32, 0.032), (32, 0.32))
     assert slower.is_behind(500)
