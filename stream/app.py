@@ -31,6 +31,7 @@ from schemas.topics import Topics
 from serving.state import topics
 from serving.state.catalogue import Catalogue
 from serving.state.following import Following
+from serving.state.limits import ProfileTtl
 from serving.state.log import Log
 from serving.state.producer import Producer
 from serving.state.redis import RedisSessionStore
@@ -45,6 +46,7 @@ from stream.metrics import Metrics
 from stream.outbox import Outbox
 from stream.pace import Pace
 from stream.patience import Patience
+from stream.profiles import Profiles
 from stream.progress import Progress
 from stream.ranking import Ranking
 from stream.rewind import Rewind, safety_ms
@@ -182,7 +184,7 @@ class _Parts:
         ranker = following.first()
         metrics.model.labels(ranker.version).set(1)
         log.info("model %s ranks", ranker.version)
-        self.store = RedisSessionStore(settings.redis)
+        self.store = RedisSessionStore(settings.redis, ProfileTtl.of(settings.profile_days, settings.clickstream_hours))
         self.producer = Producer(settings.kafka, _SEND_DEADLINE_S)
         patience = Patience(settings.retry_budget_s, time.monotonic, asyncio.sleep)
         around = Surroundings(names.clickstream, names.recommendations, now_ms, _new_id)
@@ -198,9 +200,10 @@ class _Parts:
             self.store, kept, self.epoch.check, course, self.watermarks, self.ranking, patience, around, epoch,
             safety_ms(settings.redis_replica_lag_s), metrics,
         )  # fmt: skip
+        profiles = Profiles(self.store, patience, metrics, kept=settings.profiles == "on")
         self.loop = Loop(
-            queue, course, self.store, self.watermarks, self.ranking, self.producer, patience, names, epoch, metrics,
-            settings.batch_max,
+            queue, course, self.store, profiles, self.watermarks, self.ranking, self.producer, patience, names, epoch,
+            metrics, settings.batch_max,
         )  # fmt: skip
         self.stock = Stock(
             ranker, lambda: _catalogue(settings, metrics), self.ranking, patience,

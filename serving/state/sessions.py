@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from schemas import facts
+from schemas.profile import Profile
 from schemas.session import IDLE_MS, Outcome, Position, Record, Session, State
+from serving.state.profiles import Remembered, Traces
 from serving.state.watermarks import Held, Survey, Watermark
 
 
@@ -110,6 +112,15 @@ class SessionStore(Protocol):
         InvariantError from a server that the last claim did not know: it may lack what others lead it to skip.
         """
 
+    async def remember(self, works: Sequence[Traces]) -> list[Remembered]:
+        """Applies each record once to its user's profile, whatever was redelivered; InvariantError as in `fold`.
+
+        An erasure among the records is an erasure, whoever reads it: the worker, or who was asked and waited for its
+        offset.
+        """
+
+    async def profile(self, user_id: str) -> Profile: ...
+
     async def store(self, drafts: Sequence[Draft]) -> list[Stored]: ...
 
     async def mark(self, marks: Sequence[Mark]) -> None:
@@ -133,7 +144,7 @@ class SessionStore(Protocol):
     async def advance(self, marks: Mapping[str, Watermark], owner: str) -> Mapping[str, Held]:
         """Moves what `owner` has claimed; InvariantError as in `fold`."""
 
-    async def discard(self, session_ids: Sequence[str]) -> None:
+    async def discard(self, session_ids: Sequence[str], user_ids: Sequence[str] = ()) -> None:
         """Forgets facts that a store which lost its past made up of a few events. They are folded anew."""
 
     async def read(self, session_id: str) -> State: ...

@@ -19,6 +19,7 @@ from schemas.wire import EpochMs
 from serving.ranking.ranker import Ranked
 from serving.state.memory import MemorySessionStore
 from serving.state.producer import Outgoing
+from serving.state.profiles import Remembered, Traces
 from serving.state.sessions import Draft, Folded, Mark, Stored, Work
 from stream.course import Course
 from stream.drafting import Surroundings
@@ -28,6 +29,7 @@ from stream.metrics import Metrics
 from stream.outbox import Outbox
 from stream.pace import Pace
 from stream.patience import Patience
+from stream.profiles import Profiles
 from stream.ranking import Ranking
 from stream.watermarks import Watermarks
 from tests.kit.memory_log import MemoryLog
@@ -65,6 +67,10 @@ class Store(MemorySessionStore):
             self.lose_answers -= 1
             raise RedisError("the connection broke before the answer came")
         return folded
+
+    async def remember(self, works: Sequence[Traces]) -> list[Remembered]:
+        self.diary.note("remember", RedisError("away"))
+        return await super().remember(works)
 
     async def store(self, drafts: Sequence[Draft]) -> list[Stored]:
         self.diary.note("store", RedisError("away"))
@@ -124,9 +130,10 @@ class Worker:
         self.log = MemoryLog()
         self.course = Course(self.log, self.log.same_topic, patience, metrics)
         self.watermarks = Watermarks(self.store, EPOCH, lambda: 0.0, metrics)
+        profiles = Profiles(self.store, patience, metrics, kept=True)
         self.loop = Loop(
-            self.queue, self.course, self.store, self.watermarks, self.ranking, self.kafka, patience, NAMES, EPOCH,
-            metrics, 256,
+            self.queue, self.course, self.store, profiles, self.watermarks, self.ranking, self.kafka, patience, NAMES,
+            EPOCH, metrics, 256,
         )  # fmt: skip
         self._offset = count()
         self.assign(1)
