@@ -116,7 +116,7 @@ class Popular:
 class Worker:
     """The loop, the ranking and the outbox as the app wires them, without Faust."""
 
-    def __init__(self, diary: Diary, store: Store | None = None) -> None:
+    def __init__(self, diary: Diary, store: Store | None = None, *, keeps_profiles: bool = True) -> None:
         self.diary = diary
         self.store = store or Store(diary)
         self.kafka = Kafka(diary)
@@ -130,7 +130,7 @@ class Worker:
         self.log = MemoryLog()
         self.course = Course(self.log, self.log.same_topic, patience, metrics)
         self.watermarks = Watermarks(self.store, EPOCH, lambda: 0.0, metrics)
-        profiles = Profiles(self.store, patience, metrics, kept=True)
+        profiles = Profiles(self.store, patience, metrics, kept=keeps_profiles)
         self.loop = Loop(
             self.queue, self.course, self.store, profiles, self.watermarks, self.ranking, self.kafka, patience, NAMES,
             EPOCH, metrics, 256,

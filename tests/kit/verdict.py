@@ -32,9 +32,9 @@ class Verdict:
 
     def __str__(self) -> str:
         return (
-            f"{len(self.differ)} of {self.sessions:,} sessions differ, {self.lost} events lost, "
-            f"{self.doubled} doubled, {len(self.unlisted)} lack a stored list, {len(self.unpublished)} a published "
-            f"one, of {len(self.misremembered)} users something else is remembered"
+            f"{len(self.differ)} of {self.sessions:,} sessions differ, {self.lost} events lost, {self.doubled} "
+            f"doubled, {len(self.unlisted)} lack a stored list, {len(self.unpublished)} a published one, "
+            f"{len(self.misremembered)} profiles differ"
         )
 
 

@@ -1,0 +1,118 @@
+"""Laws of users across sessions, from the loop's order of things to a worker that is killed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from schemas import keys
+from schemas.click import Click, encode
+from schemas.topics import OP_ERASE_USER, OP_HEADER
+from schemas.wire import EpochMs
+from serving.state.pipeline import Call
+from tests.chaos import campaign
+from tests.chaos.campaign import Plan
+from tests.chaos.faults import Kill
+from tests.kit import topic
+from tests.kit.diary import NOW, Diary, Worker, play
+from tests.kit.shop import Shop
+from tests.kit.traffic import Traffic
+
+
+def click(number: int, user_id: str | None = "u1", *, consent: bool = True) -> bytes:
+    return encode(
+        Click(
+            event_id=f"e{number}",
+            session_id="s1",
+            type="view",
+            ts=EpochMs(NOW),
+            item_id=f"item{number}",
+            user_id=user_id,
+            consent=consent,
+        )
+    )
+
+
+def test_a_profile_is_folded_after_the_session_and_before_the_acknowledgement() -> None:
+    diary = Diary(remember=2)
+
+    async def script(worker: Worker) -> None:
+        worker.deliver(click(1))
+        worker.deliver(click(2))
+        await worker.run_until(lambda: "settle" in diary.lines)
+        assert [deed.item_id for deed in (await worker.store.profile("u1")).liked] == ["item1", "item2"]
+
+    play(diary, script)
+
+    assert diary.lines[:5] == ["mark", "fold", "remember", "ack 0", "ack 1"]
+
+
+@pytest.mark.parametrize(("user_id", "consent"), [(None, True), ("u1", False)])
+def test_a_batch_that_concerns_no_user_asks_nothing_of_redis(user_id: str | None, consent: bool) -> None:
+    diary = Diary()
+
+    async def script(worker: Worker) -> None:
+        worker.deliver(click(1, user_id, consent=consent))
+        await worker.run_until(lambda: "settle" in diary.lines)
+
+    play(diary, script)
+
+    assert "remember" not in diary.lines
+
+
+def test_where_profiles_are_not_kept_orders_to_forget_are_obeyed_all_the_same() -> None:
+    diary = Diary()
+
+    async def script(other: Worker) -> None:
+        worker = Worker(diary, other.store, keeps_profiles=False)
+        worker.deliver(click(1))
+        worker.deliver(None, b"u1", [(OP_HEADER, OP_ERASE_USER)])
+        await worker.run_until(lambda: "ack 1" in diary.lines)
+        profile = await worker.store.profile("u1")
+        assert (profile.liked, profile.erased) == ((), NOW)
+
+    play(diary, script)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_killed_workers_leave_every_profile_as_one_thread_makes_it(shop: Shop) -> None:
+    """Sessions of a user lie in several partitions, and two workers fold them in whatever order comes."""
+    shop.settings = replace(shop.settings, profiles="on")
+    plan = Plan(
+        Traffic(seed=3, events=3_000, sessions=200, users=20), faults=[Kill()], pauses_s=(2, 4),
+        session_timeout_ms=3_000, grace_s=240,
+    )  # fmt: skip
+
+    outcome = campaign.run(shop, plan)
+
+    outcome.hold()
+    assert outcome.redelivered > 0, "nothing was delivered again, so nothing was proved"
+    assert len(shop.oracle().users) == 20
+    lanes = [sum(name.startswith(b"o:") for name in kept) for kept in shop.oracle().users.values()]
+    assert min(lanes) > 1, "whose sessions lie in one partition has only one order"
+
+
+@pytest.mark.slow
+def test_an_erased_user_is_forgotten_and_what_comes_again_changes_nothing(shop: Shop) -> None:
+    shop.settings = replace(shop.settings, profiles="on")
+    worker = shop.worker()
+    clicks = [msgspec.structs.replace(each, user_id="u1") for each in shop.clicks(40, sessions=10)]
+    shop.send(clicks)
+    topic.eventually(lambda: shop.folded(clicks) == 40 and shop.users_that_differ() == [], "the user is known")
+
+    topic.produce(shop.settings.kafka, shop.names.clickstream, [(b"u1", None, [(OP_HEADER, OP_ERASE_USER)])])
+
+    topic.eventually(lambda: shop.users_that_differ() == [], "the user is forgotten")
+    (kept,) = shop.ask([Call(("HGETALL", keys.profile("u1")))])
+    assert isinstance(kept, dict)
+    assert {b"b", b"l"}.isdisjoint(kept)
+    assert b"e" in kept
+    shop.send(clicks)
+    last = shop.clicks(40, sessions=40)
+    shop.send(last)
+    topic.eventually(lambda: shop.folded(last) == 40, "the worker is past all that")
+    assert shop.users_that_differ() == []
+    assert worker.stop() == 0
