@@ -16,12 +16,13 @@ keep the highest commute; to take away what came before it would depend on what 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from schemas.click import Click, EraseUser, Event, EventType
 from schemas.facts import TYPE_CODES
-from schemas.session import LATE_MS, Action, Outcome, Position
+from schemas.session import LATE_MS, RECENT_MAX, Action, Outcome, Position, Session
 
 BOUGHT_MAX: Final = 32
 LIKED_MAX: Final = 64
@@ -89,6 +90,13 @@ def concerned(event: Event) -> str | None:
     if not isinstance(event, Click) or event.user_id is None or not event.consent or event.type not in KEPT:
         return None
     return event.user_id
+
+
+def continued(session: Session, earlier: Sequence[Action]) -> Session:
+    """The session as ranking reads it that knows its user: what was done before it stands in front."""
+    touched = {action.item_id for action in session.recent}
+    front = [action for action in earlier if action.item_id not in touched]
+    return replace(session, recent=(*front, *session.recent)[-RECENT_MAX:])
 
 
 def fold(profile: Profile, trace: Trace) -> tuple[Profile, Outcome]:

@@ -170,9 +170,10 @@ class Settings:
     )
     profiles: str = _choice(
         "off",
-        ("off", "on"),
-        "on: what clicks with a `user_id` and consent tell of the user across sessions is kept in Redis; "
-        "docs/sessions.md says what, and what it is good for.",
+        ("off", "on", "rank"),
+        "on: what clicks with a `user_id` and consent tell of the user across sessions is kept in Redis. rank: and "
+        "sessions are ranked with it in front, which helps where the bundle learned from whole histories of users and "
+        "nowhere else; docs/sessions.md says how.",
     )
     profile_days: int = _number(90, 1, 730, "Days after a user's last click that Redis keeps the profile.")
     commit_interval_ms: int = _number(

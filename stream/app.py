@@ -189,9 +189,12 @@ class _Parts:
         patience = Patience(settings.retry_budget_s, time.monotonic, asyncio.sleep)
         around = Surroundings(names.clickstream, names.recommendations, now_ms, _new_id)
         self.outbox = Outbox(self.producer, now_ms, metrics)
+        wanted = settings.profiles
+        profiles = Profiles(self.store, patience, metrics, kept=wanted == "on", ranked=wanted == "rank")
         self.ranking = Ranking(
-            self.store, ranker, self.outbox, patience, Pace(time.monotonic), around, metrics, settings.rank_batch_max
-        )
+            self.store, ranker, self.outbox, patience, Pace(time.monotonic), around, metrics, settings.rank_batch_max,
+            profiles,
+        )  # fmt: skip
         kept = Log(settings.kafka, names.clickstream, _ASK_S)
         self.epoch = Epoch(epoch, partial(asyncio.to_thread, topics.epoch, settings, names.clickstream, _ASK_S))
         course = Course(kept, self.epoch.check, patience, metrics)
@@ -200,7 +203,6 @@ class _Parts:
             self.store, kept, self.epoch.check, course, self.watermarks, self.ranking, patience, around, epoch,
             safety_ms(settings.redis_replica_lag_s), metrics,
         )  # fmt: skip
-        profiles = Profiles(self.store, patience, metrics, kept=settings.profiles == "on")
         self.loop = Loop(
             queue, course, self.store, profiles, self.watermarks, self.ranking, self.producer, patience, names, epoch,
             metrics, settings.batch_max,

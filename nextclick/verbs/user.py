@@ -68,7 +68,8 @@ async def _read(settings: Settings, user_id: str) -> Profile:
 
     store = RedisSessionStore(settings.redis)
     try:
-        return await store.profile(user_id)
+        (profile,) = await store.profiles([user_id])
+        return profile
     finally:
         await store.close()
 

@@ -54,8 +54,8 @@ class MemorySessionStore:
             outcomes.append(outcome)
         return Remembered(work.user_id, tuple(outcomes), begun)
 
-    async def profile(self, user_id: str) -> Profile:
-        return self._profiles.get(user_id, Profile())
+    async def profiles(self, user_ids: Sequence[str]) -> list[Profile]:
+        return [self._profiles.get(user_id, Profile()) for user_id in user_ids]
 
     async def store(self, drafts: Sequence[Draft]) -> list[Stored]:
         return [self._store(draft) for draft in drafts]

@@ -57,9 +57,9 @@ class RedisSessionStore:
             _refuse_if_strange(reply)
         return [profiles.remembered(work.user_id, reply) for work, reply in zip(works, replies, strict=True)]
 
-    async def profile(self, user_id: str) -> Profile:
-        (reply,) = await self._pipeline.run([Call(("HGETALL", keys.profile(user_id)))])
-        return traits.decode(cast(dict[bytes, bytes], reply))
+    async def profiles(self, user_ids: Sequence[str]) -> list[Profile]:
+        replies = await self._pipeline.run([Call(("HGETALL", keys.profile(each))) for each in user_ids])
+        return [traits.decode(fields) for fields in cast(list[dict[bytes, bytes]], replies)]
 
     async def store(self, drafts: Sequence[Draft]) -> list[Stored]:
         calls = [Call.script(scripts.STORE, _slot(draft.session_id), *_pack_draft(draft)) for draft in drafts]

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from schemas import facts
 from schemas.profile import Profile
-from schemas.session import IDLE_MS, Outcome, Position, Record, Session, State
+from schemas.session import IDLE_MS, Action, Outcome, Position, Record, Session, State
 from serving.state.profiles import Remembered, Traces
 from serving.state.watermarks import Held, Survey, Watermark
 
@@ -34,6 +34,8 @@ class Folded:
     facts: Mapping[bytes, bytes]
     #: (started, version, revision) of the list that is stored; None when there is none.
     ranked: tuple[int, int, int] | None
+    #: What the session's user did before it, where ranking is to know.
+    earlier: Sequence[Action] = ()
 
     @property
     def version(self) -> int:
@@ -119,7 +121,8 @@ class SessionStore(Protocol):
         offset.
         """
 
-    async def profile(self, user_id: str) -> Profile: ...
+    async def profiles(self, user_ids: Sequence[str]) -> list[Profile]:
+        """Of each, in order; empty of whom nothing is known."""
 
     async def store(self, drafts: Sequence[Draft]) -> list[Stored]: ...
 

@@ -109,14 +109,18 @@ class Popular:
 
     version, counts_version = "m", "c"
 
+    def __init__(self) -> None:
+        self.asked: list[Session] = []
+
     def rank(self, sessions: Sequence[Session], now: int) -> list[Ranked]:
+        self.asked += sessions
         return [Ranked((Item("lamp", 1, 1.0, "popular", Reason("popular")),), 1) for _ in sessions]
 
 
 class Worker:
     """The loop, the ranking and the outbox as the app wires them, without Faust."""
 
-    def __init__(self, diary: Diary, store: Store | None = None, *, keeps_profiles: bool = True) -> None:
+    def __init__(self, diary: Diary, store: Store | None = None, *, profiles: str = "on") -> None:
         self.diary = diary
         self.store = store or Store(diary)
         self.kafka = Kafka(diary)
@@ -126,13 +130,16 @@ class Worker:
         ids = count(1)
         around = Surroundings(NAMES.clickstream, NAMES.recommendations, lambda: NOW, lambda: f"r{next(ids)}")
         self.outbox = Outbox(self.kafka, lambda: NOW, metrics)
-        self.ranking = Ranking(self.store, Popular(), self.outbox, patience, Pace(time.monotonic), around, metrics, 32)
+        kept = Profiles(self.store, patience, metrics, kept=profiles == "on", ranked=profiles == "rank")
+        self.ranker = Popular()
+        self.ranking = Ranking(
+            self.store, self.ranker, self.outbox, patience, Pace(time.monotonic), around, metrics, 32, kept
+        )
         self.log = MemoryLog()
         self.course = Course(self.log, self.log.same_topic, patience, metrics)
         self.watermarks = Watermarks(self.store, EPOCH, lambda: 0.0, metrics)
-        profiles = Profiles(self.store, patience, metrics, kept=keeps_profiles)
         self.loop = Loop(
-            self.queue, self.course, self.store, profiles, self.watermarks, self.ranking, self.kafka, patience, NAMES,
+            self.queue, self.course, self.store, kept, self.watermarks, self.ranking, self.kafka, patience, NAMES,
             EPOCH, metrics, 256,
         )  # fmt: skip
         self._offset = count()

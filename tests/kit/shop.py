@@ -104,7 +104,7 @@ class Shop:
         return self._misremembered(self.oracle().users)
 
     def _misremembered(self, expected: Mapping[str, Mapping[bytes, bytes]]) -> list[str]:
-        if self.settings.profiles != "on":
+        if self.settings.profiles == "off":
             return []
         found = self.ask([Call(("HGETALL", keys.profile(user_id))) for user_id in expected])
         return [user_id for user_id, kept in zip(expected, found, strict=True) if kept != expected[user_id]]

@@ -132,7 +132,7 @@ class World:
                 profiles[user.user_id], _ = profile.fold(profiles.get(user.user_id, Profile()), trace)
         return [
             *(name for name, state in states.items() if asyncio.run(self.store.read(name)) != state),
-            *(name for name, kept in profiles.items() if asyncio.run(self.store.profile(name)) != kept),
+            *(name for name, kept in profiles.items() if asyncio.run(self.store.profiles([name])) != [kept]),
         ]
 
     def rewinds(self, cause: str) -> float:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from schemas import traits
 from schemas.click import Click, Erase, EraseUser, Event, EventType
-from schemas.profile import BOUGHT_MAX, COUNT_MAX, HOUR_MS, LIKED_MAX, Deed, Profile, Trace, concerned, fold
-from schemas.session import LATE_MS, Action, Outcome, Position
+from schemas.profile import BOUGHT_MAX, COUNT_MAX, HOUR_MS, LIKED_MAX, Deed, Profile, Trace, concerned, continued, fold
+from schemas.session import LATE_MS, RECENT_MAX, Action, Outcome, Position, Session
 from schemas.wire import EpochMs
 from tests.worlds.histories import START_MS
 from tests.worlds.users import interleaved, lane
@@ -169,3 +169,15 @@ def test_a_profile_tells_of_each_item_the_last_deed() -> None:
     profile = folded([trace(1), trace(2, "sofa", now=NOON + 1), trace(3, kind="purchase", now=NOON + HOUR_MS)])
 
     assert profile.actions() == (Action("sofa", "view", NOON + 1), Action("lamp", "purchase", NOON + HOUR_MS))
+
+
+def test_a_session_continues_its_users_history_without_what_it_has_touched_itself() -> None:
+    session = Session(recent=(Action("lamp", "view", NOON + 5), Action("mug", "view", NOON + 6)))
+    earlier = [Action("lamp", "purchase", NOON), Action("sofa", "view", NOON + 1)]
+
+    whole = continued(session, earlier)
+
+    assert [action.item_id for action in whole.recent] == ["sofa", "lamp", "mug"]
+    assert continued(session, ()) == session
+    many = [Action(f"item{n}", "view", n) for n in range(RECENT_MAX)]
+    assert continued(session, many).recent == (*many[2:], *session.recent), "what is oldest gives way"

@@ -61,7 +61,7 @@ def test_a_users_records_are_folded_once_however_often_they_come(stores: Stores,
 
     assert (first.begun, again.begun) == (True, False)
     assert again.outcomes == (*[Outcome.STALE] * 3, *[Outcome.APPLIED] * 2)
-    assert stores.run(lambda store: store.profile(sid)) == reference(*records)
+    assert stores.run(lambda store: store.profiles([sid]))[0] == reference(*records)
 
 
 def test_users_keep_apart_and_one_that_never_was_is_empty(stores: Stores, sid: str) -> None:
@@ -69,9 +69,9 @@ def test_users_keep_apart_and_one_that_never_was_is_empty(stores: Stores, sid: s
 
     stores.run(lambda store: store.remember([Traces(sid, [trace(sid, 1)]), Traces(other, [trace(other, 2, "sofa")])]))
 
-    items = [stores.run(lambda store: store.profile(name)).liked[0].item_id for name in (sid, other)]  # noqa: B023
+    items = [stores.run(lambda store: store.profiles([name]))[0].liked[0].item_id for name in (sid, other)]  # noqa: B023
     assert items == ["lamp", "sofa"]
-    assert stores.run(lambda store: store.profile(sid + "y")) == Profile()
+    assert stores.run(lambda store: store.profiles([sid + "y"]))[0] == Profile()
 
 
 def test_neither_replay_nor_zombie_brings_an_erased_user_back(stores: Stores, sid: str) -> None:
@@ -82,10 +82,10 @@ def test_neither_replay_nor_zombie_brings_an_erased_user_back(stores: Stores, si
     (again,) = stores.run(lambda store: store.remember([Traces(sid, [*old, zombie, order])]))
 
     assert again.outcomes == (Outcome.STALE, Outcome.STALE, Outcome.FORGOTTEN, Outcome.STALE)
-    profile = stores.run(lambda store: store.profile(sid))
+    profile = stores.run(lambda store: store.profiles([sid]))[0]
     assert (profile.liked, profile.erased) == ((), START_MS)
     stores.run(lambda store: store.remember([Traces(sid, [trace(sid, 4, "new", LATER_MS)])]))
-    assert [deed.item_id for deed in stores.run(lambda store: store.profile(sid)).liked] == ["new"]
+    assert [deed.item_id for deed in stores.run(lambda store: store.profiles([sid]))[0].liked] == ["new"]
 
 
 def test_a_user_is_erased_also_where_nothing_was_kept(stores: Stores, sid: str) -> None:
@@ -103,7 +103,7 @@ def test_a_profile_that_is_discarded_is_folded_anew(stores: Stores, sid: str) ->
 
     stores.run(lambda store: store.discard([], [sid]))
 
-    assert stores.run(lambda store: store.profile(sid)) == Profile()
+    assert stores.run(lambda store: store.profiles([sid]))[0] == Profile()
     (again,) = stores.run(lambda store: store.remember([Traces(sid, records)]))
     assert (again.begun, set(again.outcomes)) == (True, {Outcome.APPLIED})
 
@@ -135,14 +135,14 @@ def test_nothing_is_folded_on_a_server_whose_past_nobody_has_looked_at(guardian:
     async def play(store: SessionStore) -> None:
         await store.claim(await store.survey([lane]), {lane: Watermark(1, START_MS)}, "owner")
         await store.remember([Traces(sid, [trace(sid, 1)])])
-        before = await store.profile(sid)
+        before = await store.profiles([sid])
         await asyncio.to_thread(server.stop)
         await asyncio.to_thread(server.start)
 
         with pytest.raises(InvariantError, match="restarted or failed over"):
             await store.remember([Traces(sid, [trace(sid, 2)])])
 
-        assert await store.profile(sid) == before
+        assert await store.profiles([sid]) == before
 
     Stores("server", server.url).run(play)
 
@@ -151,8 +151,8 @@ def test_an_order_is_obeyed_whatever_else_comes_with_it(stores: Stores, sid: str
     """The endpoint runs it too, as soon as it knows the order's offset; the worker's turn then changes nothing."""
     records = [trace(sid, 1), erasure(7)]
     stores.run(lambda store: store.remember([Traces(sid, [records[1]])]))
-    told = stores.run(lambda store: store.profile(sid))
+    told = stores.run(lambda store: store.profiles([sid]))[0]
 
     stores.run(lambda store: store.remember([Traces(sid, records)]))
 
-    assert stores.run(lambda store: store.profile(sid)) == replace(told, guards=reference(*records).guards)
+    assert stores.run(lambda store: store.profiles([sid]))[0] == replace(told, guards=reference(*records).guards)

@@ -21,11 +21,11 @@ from tests.kit.shop import Shop
 from tests.kit.traffic import Traffic
 
 
-def click(number: int, user_id: str | None = "u1", *, consent: bool = True) -> bytes:
+def click(number: int, user_id: str | None = "u1", *, session_id: str = "s1", consent: bool = True) -> bytes:
     return encode(
         Click(
             event_id=f"e{number}",
-            session_id="s1",
+            session_id=session_id,
             type="view",
             ts=EpochMs(NOW),
             item_id=f"item{number}",
@@ -42,7 +42,7 @@ def test_a_profile_is_folded_after_the_session_and_before_the_acknowledgement() 
         worker.deliver(click(1))
         worker.deliver(click(2))
         await worker.run_until(lambda: "settle" in diary.lines)
-        assert [deed.item_id for deed in (await worker.store.profile("u1")).liked] == ["item1", "item2"]
+        assert [deed.item_id for deed in (await worker.store.profiles(["u1"]))[0].liked] == ["item1", "item2"]
 
     play(diary, script)
 
@@ -66,12 +66,47 @@ def test_where_profiles_are_not_kept_orders_to_forget_are_obeyed_all_the_same() 
     diary = Diary()
 
     async def script(other: Worker) -> None:
-        worker = Worker(diary, other.store, keeps_profiles=False)
+        worker = Worker(diary, other.store, profiles="off")
         worker.deliver(click(1))
         worker.deliver(None, b"u1", [(OP_HEADER, OP_ERASE_USER)])
         await worker.run_until(lambda: "ack 1" in diary.lines)
-        profile = await worker.store.profile("u1")
+        (profile,) = await worker.store.profiles(["u1"])
         assert (profile.liked, profile.erased) == ((), NOW)
+
+    play(diary, script)
+
+
+@pytest.mark.parametrize(("profiles", "read"), [("rank", ["item1", "item2"]), ("on", ["item2"])])
+def test_a_session_is_ranked_with_what_its_user_did_before_where_that_is_wanted(profiles: str, read: list[str]) -> None:
+    diary = Diary()
+
+    async def script(other: Worker) -> None:
+        worker = Worker(diary, other.store, profiles=profiles)
+        worker.deliver(click(1))
+        await worker.run_until(lambda: diary.lines.count("settle") == 1)
+        worker.deliver(click(2, session_id="s2"), b"s2")
+        await worker.run_until(lambda: diary.lines.count("settle") == 2)
+
+        assert [action.item_id for action in worker.ranker.asked[-1].recent] == read
+        kept = await worker.store.read("s2")
+        assert kept.session is not None
+        assert [action.item_id for action in kept.session.recent] == ["item2"], "the session itself is what it was"
+
+    play(diary, script)
+
+
+def test_a_session_whose_click_tells_no_user_is_ranked_as_its_last_one_told() -> None:
+    diary = Diary()
+
+    async def script(other: Worker) -> None:
+        worker = Worker(diary, other.store, profiles="rank")
+        worker.deliver(click(1))
+        worker.deliver(click(2, session_id="s2"), b"s2")
+        await worker.run_until(lambda: diary.lines.count("settle") == 1)
+        worker.deliver(click(3, None, session_id="s2"), b"s2")
+        await worker.run_until(lambda: diary.lines.count("settle") == 2)
+
+        assert [action.item_id for action in worker.ranker.asked[-1].recent] == ["item1", "item2", "item3"]
 
     play(diary, script)
 
