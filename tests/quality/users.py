@@ -17,6 +17,7 @@ from training import bootstrap
 from training.metrics import MISS, gains
 
 SESSION_ALONE: Final = "session alone"
+IN_FRONT: Final = "all that is older in front"
 #: Shows nothing again. Nobody reviews a thing twice, so that on a log of reviews it helps whatever it is worth.
 UNLIKE_OWN: Final = "without what was bought or seen"
 _AT_ONCE: Final = 256
@@ -108,11 +109,27 @@ class Ways:
                     columns.setdefault(way, []).append(_rank(ranks, question.target))
         return {way: np.array(ranks, dtype=np.int32) for way, ranks in columns.items()}
 
+    def continued(self, questions: Sequence[Asked]) -> dict[str, NDArray[np.int32]]:
+        """The session alone and with the whole profile in front, as production has it."""
+        ways: dict[str, Callable[[Asked], Sequence[Action]]] = {
+            SESSION_ALONE: lambda each: each.prefix,
+            IN_FRONT: lambda each: _before(each, RECENT_MAX, soon=False),
+        }
+        return {way: self._column(questions, read) for way, read in ways.items()}
+
+    def _column(self, questions: Sequence[Asked], read: Callable[[Asked], Sequence[Action]]) -> NDArray[np.int32]:
+        found: list[int] = []
+        for begin in range(0, len(questions), _AT_ONCE):
+            some = questions[begin : begin + _AT_ONCE]
+            found += [_rank(ranks, each.target) for ranks, each in zip(self._ranked(some, read), some, strict=True)]
+        return np.array(found, dtype=np.int32)
+
     def _lists(self, some: Sequence[Asked]) -> list[dict[str, Ranks]]:
         alone = self._ranked(some, lambda each: each.prefix)
         ways = {SESSION_ALONE: alone}
-        for most in (1, 3, 10, RECENT_MAX):
+        for most in (1, 3, 10):
             ways[f"{most} older in front"] = self._ranked(some, lambda each: _before(each, most, soon=False))  # noqa: B023
+        ways[IN_FRONT] = self._ranked(some, lambda each: _before(each, RECENT_MAX, soon=False))
         ways["3 in front, as if just now"] = self._ranked(some, lambda each: _before(each, 3, soon=True))
         whole = self._ranked(some, lambda each: each.actions or each.prefix)
         own = [self._own(each) for each in some]
