@@ -115,7 +115,7 @@ def test_a_session_whose_click_tells_no_user_is_ranked_as_its_last_one_told() ->
 @pytest.mark.timeout(600)
 def test_a_killed_worker_leaves_every_profile_as_one_thread_makes_it(shop: Shop) -> None:
     """Sessions of a user lie in several partitions; what is delivered again comes behind what others were ahead."""
-    shop.settings = replace(shop.settings, profiles="on")
+    shop.settings = replace(shop.settings, profiles="rank")
     traffic = Traffic(seed=3, events=2_000, sessions=100, users=10)
     clicks = traffic.clicks(shop.settings.group, time.time_ns() // 1_000_000)
     first = shop.worker()
