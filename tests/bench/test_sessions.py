@@ -84,7 +84,9 @@ async def _weigh_profiles(url: RedisUrl, deeds: int) -> float:
     names = [f"weigh-{secrets.token_hex(8)}" for _ in range(SLICE)]
     for name in names:
         await store.remember([Traces(name, _traces(name, deeds))])
-    used = cast(list[int], await pipeline.run([Call(("MEMORY", "USAGE", keys.profile(name))) for name in names]))
+    used = cast(
+        list[int], await pipeline.run([Call(("MEMORY", "USAGE", keys.profile(name), "SAMPLES", 0)) for name in names])
+    )
     await pipeline.run([Call(("UNLINK", keys.profile(name))) for name in names])
     await store.close()
     await pipeline.close()

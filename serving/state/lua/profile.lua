@@ -29,47 +29,44 @@ local function compared(a, b)
   return precedes(a.item, b.item) and -1 or 1
 end
 
-local function unpacked(packed)
-  local deeds, at = {}, 1
-  while at <= #packed do
-    local last, kind, count, length = struct.unpack('>I8BI2I2', packed, at)
-    at = at + 13 + length
-    deeds[#deeds + 1] = { last = last, kind = kind, count = count, item = packed:sub(at - length, at - 1) }
-  end
-  return deeds
+local function packed(deed)
+  local length = #deed.item
+  return struct.pack('>I8BI2I2', deed.last, deed.kind, deed.count, length) .. deed.item .. struct.pack('>I2', length)
 end
 
-local function packed(deeds)
-  local parts = {}
-  for at, deed in ipairs(deeds) do
-    parts[at] = struct.pack('>I8BI2I2', deed.last, deed.kind, deed.count, #deed.item) .. deed.item
-  end
-  return table.concat(parts)
+-- The deed that ends there, and where it begins.
+local function before(deeds, stop)
+  local start = stop - 14 - struct.unpack('>I2', deeds, stop - 1)
+  local last, kind, count = struct.unpack('>I8BI2', deeds, start)
+  return { last = last, kind = kind, count = count, item = deeds:sub(start + 13, stop - 2) }, start
 end
 
--- Most deeds are the latest, so their place is looked for from the end.
-local function add(deeds, new, most)
-  local at, by = #deeds, 1
-  while at > 0 do
-    by = compared(new, deeds[at])
-    if by >= 0 then break end
-    at = at - 1
+-- Without the first, the number of the others before them.
+local function but_first(deeds)
+  return string.char(deeds:byte(1) - 1) .. deeds:sub(17 + struct.unpack('>I2', deeds, 13))
+end
+
+-- Most deeds are the latest, so their place is looked for from the end, and the rest is left packed.
+local function with(deeds, new, most)
+  if deeds == '' then deeds = '\0' end
+  local stop = #deeds
+  while stop > 1 do
+    local deed, start = before(deeds, stop)
+    local by = compared(new, deed)
+    if by == 0 then
+      deed.last, deed.count = math.max(deed.last, new.last), math.min(deed.count + 1, COUNT_MAX)
+      return deeds:sub(1, start - 1) .. packed(deed) .. deeds:sub(stop + 1)
+    end
+    if by > 0 then break end
+    stop = start - 1
   end
-  if by == 0 then
-    local deed = deeds[at]
-    deed.last, deed.count = math.max(deed.last, new.last), math.min(deed.count + 1, COUNT_MAX)
-    return
-  end
-  table.insert(deeds, at + 1, new)
-  if #deeds > most then table.remove(deeds, 1) end
+  deeds = string.char(deeds:byte(1) + 1) .. deeds:sub(2, stop) .. packed(new) .. deeds:sub(stop + 1)
+  return deeds:byte(1) > most and but_first(deeds) or deeds
 end
 
 local function after(deeds, erased)
-  local left = {}
-  for _, deed in ipairs(deeds) do
-    if hour(deed.last) > hour(erased) then left[#left + 1] = deed end
-  end
-  return left
+  while #deeds > 1 and hour(struct.unpack('>I8', deeds, 2)) <= hour(erased) do deeds = but_first(deeds) end
+  return #deeds > 1 and deeds or ''
 end
 
 -- In the same step as the writes; see fold.lua.
@@ -80,49 +77,41 @@ for i = 1, #flat, 2 do had[flat[i]] = flat[i + 1] end
 if had.f and had.f ~= TRAITS_FORMAT then error('nextclick: profile of format ' .. had.f) end
 
 local erased = tonumber(had.e)
-local guards, outcomes = {}, {}
-
--- By field, those that were looked into. Most of a script's time goes into unpacking.
-local lists = {}
-local function deeds_of(name)
-  lists[name] = lists[name] or unpacked(had[name] or '')
-  return lists[name]
-end
+local has, outcomes = {}, {}
+local bought, liked = had.b or '', had.l or ''
 
 for at = 4, #ARGV, 6 do
   local kind, now, ts = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local guard, offset = 'o:' .. ARGV[at + 3], tonumber(ARGV[at + 4])
   local outcome
-  if offset <= tonumber(guards[guard] or had[guard] or -1) then
+  if offset <= tonumber(has[guard] or had[guard] or -1) then
     outcome = 's'
   else
     -- Whatever else happens: by the end of its lane the guard must be the same, whichever lane was first.
-    guards[guard] = string.format('%.0f', offset)
+    has[guard] = string.format('%.0f', offset)
     if kind == ERASE then
       erased = math.max(now, erased or 0)
-      lists.b, lists.l, outcome = after(deeds_of('b'), erased), after(deeds_of('l'), erased), 'e'
+      bought, liked, outcome = after(bought, erased), after(liked, erased), 'e'
     elseif erased and hour(now) <= hour(erased) then
       outcome = 'f'
     elseif ts < now - LATE_MS then
       outcome = 'l'
     else
       local deed = { last = now, kind = kind, count = 1, item = ARGV[at + 5] }
-      if kind == PURCHASE then add(deeds_of('b'), deed, BOUGHT_KEPT) else add(deeds_of('l'), deed, LIKED_KEPT) end
+      if kind == PURCHASE then bought = with(bought, deed, BOUGHT_KEPT) else liked = with(liked, deed, LIKED_KEPT) end
       outcome = 'a'
     end
   end
   outcomes[#outcomes + 1] = outcome
 end
 
-if next(guards) then
-  local has = guards
-  has.f, has.e = TRAITS_FORMAT, erased and string.format('%.0f', erased)
+if next(has) then
+  has.f, has.b, has.l, has.e = TRAITS_FORMAT, bought, liked, erased and string.format('%.0f', erased)
   local set = {}
-  for name, deeds in pairs(lists) do
-    if #deeds > 0 then has[name] = packed(deeds) else redis.call('HDEL', KEYS[1], name) end
-  end
   for name, value in pairs(has) do
-    if had[name] ~= value then
+    if value == '' then
+      if had[name] then redis.call('HDEL', KEYS[1], name) end
+    elseif had[name] ~= value then
       set[#set + 1] = name
       set[#set + 1] = value
     end
