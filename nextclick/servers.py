@@ -116,8 +116,10 @@ class Guardian:
 
     def _read(self) -> dict[str, Any]:
         deadline = time.monotonic() + _ANSWER_S
+        answer_of = select.poll()  # select itself knows no file above number 1,023, of which a large process has many
+        answer_of.register(self._from, select.POLLIN)
         while b"\n" not in self._pending:
-            readable, _, _ = select.select([self._from], [], [], max(0.0, deadline - time.monotonic()))
+            readable = answer_of.poll(max(0.0, deadline - time.monotonic()) * 1_000)
             chunk = os.read(self._from, 65_536) if readable else b""
             if not chunk:
                 raise ServiceError("the process that watches over the servers does not answer; start them anew")

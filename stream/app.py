@@ -257,6 +257,7 @@ class _Parts:
         async with self.ranking.turn:
             with suppress(RedisError):
                 await self.watermarks.write()
+                await self.ranking.settle()
 
 
 async def _or_exit(part: Coroutine[Any, Any, T]) -> T:

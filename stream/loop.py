@@ -10,7 +10,7 @@ from typing import Final
 
 from schemas.session import Outcome
 from schemas.topics import Topics
-from serving.state.sessions import Folded, SessionStore
+from serving.state.sessions import Folded, Mark, SessionStore
 from stream import dead
 from stream.course import Course
 from stream.intake import Delivery, Intake, Letter, read_batch
@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 #: What a shop's engineers would want to know of, and may do something about.
 _REMARKABLE: Final = frozenset({Outcome.LATE, Outcome.DUPLICATE})
+#: For so long the next fold waits at most until the lists of the last are stored. Whoever folds beside the ranking
+#: takes the interpreter from it; and what comes meanwhile makes a larger batch, of which each event costs less.
+_LEAVE_S: Final = 0.02
 
 
 class Loop:
@@ -63,28 +66,30 @@ class Loop:
         """Until cancelled, or until Redis or Kafka have been away for longer than the budget.
 
         1. Nothing may be missing before any of them: a guard set past an event would hide that event for ever.
-        2. The sessions are marked as pending: a crash from here on leaves them to be ranked.
-        3. One guarded, atomic fold a session, and one a user. What is delivered again changes nothing.
+        2. Which sessions are to be marked as pending, so that a crash from here on leaves them to be ranked.
+        3. The marks, and then one guarded, atomic fold a session, and one a user. What comes again changes nothing.
         4. Letters to the dead: what cannot be folded is in Kafka's hands before it leaves ours.
         5. Only now are the events acknowledged, in the order of their offsets: an offset that is committed
            names a state that Redis has confirmed. The highest acknowledged one is committed, so an event
            acknowledged early would be an event lost.
-        6. Ranking takes over, and the next batch is folded while it works.
+        6. Ranking takes over, and while more waits than fits a batch, the next is folded beside it.
         """
         while True:
             taken = await self._take()
             async with self._ranking.turn:
                 batch = await self._course.follow(taken)  # 1
                 intake = read_batch(batch, self._epoch)
-                await self._ranking.expect(intake.works)  # 2
-                folded = await self._fold(intake)  # 3
+                marks = await self._ranking.expect(intake.works)  # 2
+                folded = await self._fold(intake, marks)  # 3
                 begun = await self._profiles.remember(intake.users)
                 await self._bury(intake.letters)  # 4
                 for delivery in batch:  # 5
                     delivery.ack()
                 self._watermarks.folded(batch, intake.works, begun)
-                await self._ranking.offer(intake.works, folded)  # 6
+                self._ranking.offer(intake.works, folded)  # 6
             self._count(len(batch), folded, intake)
+            if len(taken) < self._batch_max:
+                await self._ranking.rest(_LEAVE_S)
 
     async def _take(self) -> list[Delivery]:
         """What came in while the last batch was in flight; at least one."""
@@ -93,9 +98,9 @@ class Loop:
             batch.append(self._queue.get_nowait())
         return batch
 
-    async def _fold(self, intake: Intake) -> list[Folded]:
+    async def _fold(self, intake: Intake, marks: Sequence[Mark]) -> list[Folded]:
         with self._metrics.fold_seconds.time():
-            return await self._patience.run("folding", lambda: self._store.fold(intake.works))
+            return await self._patience.run("folding", lambda: self._store.fold(intake.works, marks))
 
     async def _bury(self, letters: Sequence[Letter]) -> None:
         if letters:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -67,9 +67,7 @@ class Outbox:
         for session_id in session_ids:
             self._parcels.pop(session_id, None)
 
-    async def run(
-        self, sent: Callable[[Sequence[Parcel]], Awaitable[None]], replaced: Callable[[Parcel], None]
-    ) -> None:
+    async def run(self, sent: Callable[[Sequence[Parcel]], None], replaced: Callable[[Parcel], None]) -> None:
         """Sends what lies here, until cancelled; tells `sent` what Kafka has, `replaced` what it need not have."""
         while True:
             await self._wake.wait()
@@ -89,7 +87,7 @@ class Outbox:
             else:
                 self.waits = False
                 self._observe(batch)
-                await sent(batch)
+                sent(batch)
 
     def _put_back(self, batch: Sequence[Parcel]) -> list[Parcel]:
         """Before what came meanwhile, which is newer and wins; those that lost."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 from typing import Final, Protocol
 
@@ -36,6 +37,8 @@ from stream.standing import Standing
 
 #: How many of a lane's pending sessions are read in one round trip.
 _ADOPT_MAX: Final = 500
+#: Marks are taken off together, so long after the one before.
+_SETTLE_EVERY_S: Final = 0.05
 #: Items that are gone are looked for in lists together, this long after the first of them.
 _GATHER_S: Final = 0.25
 
@@ -91,24 +94,32 @@ class Ranking:
         self._gone: set[str] = set()
         self._missed = asyncio.Event()
         self._stale: dict[str, str] = {}
+        #: Batches that are ranked or stored just now, and whether there are none and nobody waits.
+        self._under_way = 0
+        self._rested = asyncio.Event()
+        self._rested.set()
+        #: Marks to be taken off.
+        self._done: list[Mark] = []
         #: Held from the first mark of a batch to its last offer, so that lanes change hands only in between.
         self.turn = asyncio.Lock()
-        # One thread: the ranker's compute stays off the event loop, and no two batches compete for a core.
+        # One thread: no two batches compete for a core.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rank")
 
-    async def expect(self, works: Sequence[Work]) -> None:
-        """Before the fold: whoever finds these marks after a crash ranks these sessions. A spurious one is harmless."""
+    async def expect(self, works: Sequence[Work]) -> list[Mark]:
+        """What to mark before the fold: whoever finds these marks after a crash ranks these sessions. A spurious one is
+        harmless.
+        """
         await self._adopt()
         now = self._around.now()
-        await self._mark(self._pending.expect(work.session_id, work.records[0].position.lane, now) for work in works)
+        return _some(self._pending.expect(work.session_id, work.records[0].position.lane, now) for work in works)
 
-    async def offer(self, works: Sequence[Work], folded: Sequence[Folded]) -> None:
+    def offer(self, works: Sequence[Work], folded: Sequence[Folded]) -> None:
         """After the fold: what changed is ranked, what was erased is taken back, the rest is done with."""
-        settled = [self._offer(work, entry) for work, entry in zip(works, folded, strict=True)]
+        self._settle(self._offer(work, entry) for work, entry in zip(works, folded, strict=True))
         self._metrics.pending.set(len(self._pending))
         if self._pending.is_ready:
             self._wake.set()
-        await self._settle(settled)
+            self._rested.clear()
 
     def _offer(self, work: Work, entry: Folded) -> Mark | None:
         # Of a session that was left to us (a work without records), or that was erased, subscribers may not have
@@ -125,6 +136,12 @@ class Ranking:
         if untold:
             self._post(entry.session_id, None)
         return mark
+
+    async def rest(self, at_most_s: float) -> None:
+        """Until the lists of all that was offered are stored, or for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                await self._rested.wait()
 
     @property
     def model(self) -> str:
@@ -174,15 +191,16 @@ class Ranking:
             return
         # Our marks are other than theirs, so that a zombie cannot settle what is ours to do.
         now = max([self._around.now(), *(mark.since + 1 for mark in left)])
-        await self._mark(self._pending.expect(mark.session_id, lane, now) for mark in left)
         for at in range(0, len(left), _ADOPT_MAX):
-            works = [Work(mark.session_id, []) for mark in left[at : at + _ADOPT_MAX]]
-            await self.offer(works, await self._read(works))
-            self.adopted += len(works)
+            names = [mark.session_id for mark in left[at : at + _ADOPT_MAX]]
+            marks = _some(self._pending.expect(name, lane, now) for name in names)
+            self.offer([Work(name, []) for name in names], await self._read(names, marks))
+            self.adopted += len(names)
 
-    async def _read(self, works: Sequence[Work]) -> list[Folded]:
-        """The sessions as they are: to fold nothing changes nothing."""
-        return await self._patience.run("reading pending sessions", lambda: self._store.fold(works))
+    async def _read(self, names: Sequence[str], marks: Sequence[Mark]) -> list[Folded]:
+        """The sessions as they are, once they are marked: to fold nothing changes nothing."""
+        works = [Work(name, []) for name in names]
+        return await self._patience.run("reading pending sessions", lambda: self._store.fold(works, marks))
 
     def miss(self, item_ids: Iterable[str]) -> None:
         """These are to be had no more: lists that are stored with one of them in it are made anew, in time."""
@@ -214,7 +232,7 @@ class Ranking:
 
     async def run(self) -> None:
         """Ranks what waits, and stores one batch while the next is ranked, until cancelled."""
-        await asyncio.gather(self._rank_on(), self._store_on())
+        await asyncio.gather(self._rank_on(), self._store_on(), self._settle_on())
 
     async def _rank_on(self) -> None:
         """The oldest first, or when that would take too long the latest; what is stale when nothing else waits."""
@@ -226,13 +244,33 @@ class Ranking:
             if not (self._pending.is_ready or self._stale):
                 self._wake.clear()
             if taken:
+                self._under_way += 1
                 with self._pace.ranking(len(taken)):
                     await self._drafted.put(await self._rank(taken))
+            self._rest_if_done()
 
     async def _store_on(self) -> None:
         """No session is in two batches: until its list is stored, whatever is folded into it meanwhile waits."""
         while True:
             await self._store_lists(await self._drafted.get())
+            self._under_way -= 1
+            self._rest_if_done()
+
+    def _rest_if_done(self) -> None:
+        if not (self._pending.is_ready or self._under_way):
+            self._rested.set()
+
+    async def _settle_on(self) -> None:
+        """Many in one go: nobody waits for it, and whoever comes after us meanwhile ranks some once more."""
+        while True:
+            await asyncio.sleep(_SETTLE_EVERY_S)
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Takes the marks off whose lists are out."""
+        done, self._done = self._done, []
+        if done:
+            await self._patience.run("settling pending sessions", lambda: self._store.settle(done))
 
     async def _next(self) -> Sequence[Folded]:
         behind = self._pace.is_behind(self._pending.waiting)
@@ -240,7 +278,7 @@ class Ranking:
         if behind:
             silent = self._pending.shed(self._around.now() - SILENT_MS)
             self._metrics.lists.labels("shed").inc(len(silent))
-            await self._settle(silent.values())
+            self._settle(silent.values())
         return self._pending.take(self._batch_max, latest=behind)
 
     async def _renew(self) -> None:
@@ -252,9 +290,8 @@ class Ranking:
             some = [(name, self._stale.pop(name)) for name in list(islice(self._stale, self._batch_max))]
             ours = [(name, lane) for name, lane in some if lane in self._again]
             now = self._around.now()
-            await self._mark(self._pending.expect(name, lane, now) for name, lane in ours)
-            read = await self._read([Work(name, []) for name, _ in ours])
-            await self._settle([self._await_again(entry) for entry in read])
+            marks = _some(self._pending.expect(name, lane, now) for name, lane in ours)
+            self._settle(self._await_again(entry) for entry in await self._read([name for name, _ in ours], marks))
 
     def _await_again(self, entry: Folded) -> Mark | None:
         if entry.version == 0:  # it is over
@@ -263,16 +300,20 @@ class Ranking:
         return None
 
     async def _rank(self, taken: Sequence[Folded]) -> Sequence[Draft]:
+        """A few by the event loop itself: two threads of one interpreter hinder each other more than a few lists do.
+        What takes longer is done beside it, so that no fold waits for a slow ranker.
+        """
         taken = await self._profiles.recall(taken)
         with self._metrics.rank_seconds.time():
+            if self._pace.is_short(len(taken)):
+                return self._drafts(taken, self._ranker)
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._drafts, taken, self._ranker)
 
     async def _store_lists(self, drafts: Sequence[Draft]) -> None:
         stored = await self._patience.run("storing recommendations", lambda: self._store.store(drafts))
-        settled = [self._dispatch(one, answer) for one, answer in zip(drafts, stored, strict=True)]
+        self._settle(self._dispatch(one, answer) for one, answer in zip(drafts, stored, strict=True))
         if self._pending.is_ready:
             self._wake.set()
-        await self._settle(settled)
 
     def _drafts(self, taken: Sequence[Folded], ranker: Ranks) -> list[Draft]:
         """By this ranker alone, whichever is in service when it is done; each list says which it was."""
@@ -317,18 +358,15 @@ class Ranking:
         if parcel.mark is not None:
             self._pending.sent(parcel.mark)
 
-    async def sent(self, parcels: Sequence[Parcel]) -> None:
+    def sent(self, parcels: Sequence[Parcel]) -> None:
         """Kafka has these."""
         self._metrics.lists.labels("published").inc(len(parcels))
-        await self._settle([self._pending.sent(parcel.mark) for parcel in parcels if parcel.mark is not None])
+        self._settle(self._pending.sent(parcel.mark) for parcel in parcels if parcel.mark is not None)
         self._metrics.pending.set(len(self._pending))
 
-    async def _mark(self, marks: Iterable[Mark | None]) -> None:
-        new = [mark for mark in marks if mark is not None]
-        if new:
-            await self._patience.run("marking sessions as pending", lambda: self._store.mark(new))
+    def _settle(self, marks: Iterable[Mark | None]) -> None:
+        self._done += _some(marks)
 
-    async def _settle(self, marks: Iterable[Mark | None]) -> None:
-        done = [mark for mark in marks if mark is not None]
-        if done:
-            await self._patience.run("settling pending sessions", lambda: self._store.settle(done))
+
+def _some(marks: Iterable[Mark | None]) -> list[Mark]:
+    return [mark for mark in marks if mark is not None]

@@ -28,26 +28,28 @@ from schemas import click as wire
 from schemas.click import Click
 from schemas.errors import KafkaError, NextclickError
 
-#: Before anything is measured: whatever is compiled or remembered at its first use has been used by then.
-_WARMING_S: Final = 3
+#: Before anything is measured: whatever of the worker is compiled or remembered at its first use has been used by then.
+WARMING_S: Final = 3
 _NAP_S: Final = 0.02
 #: From a worker's start to its first list.
 _READY_S: Final = 60.0
 
 
-def sessions(rates: Sequence[int], seconds: int) -> int:
+def sessions(rates: Sequence[int], seconds: int, warming_s: int = WARMING_S) -> int:
     """Shoppers who together click often enough for so long, whatever chance makes of them."""
-    return ceil(1.2 * (_WARMING_S * max(rates) + sum(rates) * seconds) / shoppers.LENGTH_MEAN) + 20
+    return ceil(1.2 * (warming_s * max(rates) + sum(rates) * seconds) / shoppers.LENGTH_MEAN) + 20
 
 
-def measure(trial: Trial, clicks: Iterator[Click], rates: Sequence[int], seconds: int) -> list[Latencies]:
+def measure(
+    trial: Trial, clicks: Iterator[Click], rates: Sequence[int], seconds: int, warming_s: int = WARMING_S
+) -> list[Latencies]:
     """Each rate for so many seconds, one after another, by one worker."""
     trial.begin()
 
     async def whole() -> list[Latencies]:
         async with _storefront(trial) as storefront:
             await storefront.ring(next(clicks))
-            await storefront.play(clicks, max(rates), _WARMING_S)
+            await storefront.play(clicks, max(rates), warming_s)
             return [await storefront.play(clicks, rate, seconds) for rate in rates]
 
     # epoll wakes up to a millisecond late, which would be told of the worker.

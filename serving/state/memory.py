@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from schemas import facts, profile
 from schemas.profile import Profile
 from schemas.recommendation import revised
-from schemas.session import IDLE_MS, Outcome, State, fold
+from schemas.session import Outcome, State, fold
 from serving.state.profiles import Remembered, Traces
 from serving.state.sessions import Draft, Folded, Mark, Stored, StoredList, Work
 from serving.state.watermarks import Held, Survey, Watermark, signature, strange, surveyed, written
@@ -26,14 +26,15 @@ class MemorySessionStore:
         self.server = "memory"
         self._known: frozenset[str] = frozenset()
 
-    async def fold(self, works: Sequence[Work], idle_ms: int = IDLE_MS) -> list[Folded]:
+    async def fold(self, works: Sequence[Work], marks: Sequence[Mark] = ()) -> list[Folded]:
+        self._mark(marks)
         self._refuse_if_strange()
-        return [self._fold(work, idle_ms) for work in works]
+        return [self._fold(work) for work in works]
 
-    def _fold(self, work: Work, idle_ms: int) -> Folded:
+    def _fold(self, work: Work) -> Folded:
         state, outcomes = self._states.get(work.session_id, State()), list[Outcome]()
         for record in work.records:
-            state, outcome = fold(state, record, idle_ms)
+            state, outcome = fold(state, record)
             outcomes.append(outcome)
             if outcome is Outcome.ERASED:
                 self._lists.pop(work.session_id, None)
@@ -76,7 +77,7 @@ class MemorySessionStore:
         self._lists[draft.session_id] = StoredList(triple, revised(draft.head, revision), draft.more, draft.applied)
         return Stored(revision)
 
-    async def mark(self, marks: Sequence[Mark]) -> None:
+    def _mark(self, marks: Sequence[Mark]) -> None:
         for mark in marks:
             lane = self._pending.setdefault(mark.lane, {})
             lane[mark.session_id] = max(mark.since, lane.get(mark.session_id, 0))

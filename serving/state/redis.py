@@ -30,13 +30,17 @@ class RedisSessionStore:
         #: Of the last claim; empty before it, and then every server is known.
         self._servers: frozenset[str] = frozenset()
 
-    async def fold(self, works: Sequence[Work], idle_ms: int = IDLE_MS) -> list[Folded]:
-        known = _known(self._servers)
+    async def fold(self, works: Sequence[Work], marks: Sequence[Mark] = ()) -> list[Folded]:
+        """A single server does one after the other, and so the marks come first within one round trip. Of the shards of
+        a Cluster one may be quicker than another. Nobody is harmed by it: what is folded and bears no mark yet has not
+        been acknowledged either, so that it is delivered again, and then found to lack its list.
+        """
+        known, before = _known(self._servers), _marking(marks)
         calls = [
-            Call.script(scripts.FOLD, _slot(work.session_id), idle_ms, known, *_pack_records(work.records))
+            Call.script(scripts.FOLD, _slot(work.session_id), IDLE_MS, known, *_pack_records(work.records))
             for work in works
         ]
-        replies = await self._pipeline.run(calls)
+        replies = (await self._pipeline.run([*before, *calls]))[len(before) :]
         return [_folded(work.session_id, cast(list[bytes], reply)) for work, reply in zip(works, replies, strict=True)]
 
     async def remember(self, works: Sequence[Traces]) -> list[Remembered]:
@@ -64,13 +68,6 @@ class RedisSessionStore:
     async def store(self, drafts: Sequence[Draft]) -> list[Stored]:
         calls = [Call.script(scripts.STORE, _slot(draft.session_id), *_pack_draft(draft)) for draft in drafts]
         return [_stored(cast(list[int | bytes], reply)) for reply in await self._pipeline.run(calls)]
-
-    async def mark(self, marks: Sequence[Mark]) -> None:
-        calls: list[Call] = []
-        for key, group in _by_lane(marks):
-            scores = [part for mark in group for part in (mark.since, mark.session_id)]
-            calls += [Call(("ZADD", key, "GT", *scores)), Call(("PEXPIRE", key, PENDING_TTL_MS))]
-        await self._pipeline.run(calls)
 
     async def settle(self, marks: Sequence[Mark]) -> None:
         await self._pipeline.run(
@@ -243,6 +240,14 @@ def _triple(packed: bytes) -> tuple[int, int, int] | None:
 def _unpack_applied(packed: bytes) -> Mapping[str, int]:
     pairs = (entry.rpartition(":") for entry in packed.decode().split())
     return {lane: int(offset) for lane, _, offset in pairs}
+
+
+def _marking(marks: Sequence[Mark]) -> list[Call]:
+    calls: list[Call] = []
+    for key, group in _by_lane(marks):
+        scores = [part for mark in group for part in (mark.since, mark.session_id)]
+        calls += [Call(("ZADD", key, "GT", *scores)), Call(("PEXPIRE", key, PENDING_TTL_MS))]
+    return calls
 
 
 def _by_lane(marks: Sequence[Mark]) -> list[tuple[str, list[Mark]]]:

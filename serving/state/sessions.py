@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from schemas import facts
 from schemas.profile import Profile
-from schemas.session import IDLE_MS, Action, Outcome, Position, Record, Session, State
+from schemas.session import Action, Outcome, Position, Record, Session, State
 from serving.state.profiles import Remembered, Traces
 from serving.state.watermarks import Held, Survey, Watermark
 
@@ -108,8 +108,9 @@ class Mark:
 class SessionStore(Protocol):
     """Every call either took effect whole for each session or raises RedisError and may be repeated."""
 
-    async def fold(self, works: Sequence[Work], idle_ms: int = IDLE_MS) -> list[Folded]:
-        """Applies each record once, whatever was redelivered. One work a session: their order is not kept.
+    async def fold(self, works: Sequence[Work], marks: Sequence[Mark] = ()) -> list[Folded]:
+        """Puts sessions on their lanes' pending sets, where the latest mark of a session stands, and then applies each
+        record once, whatever was redelivered. One work a session: their order is not kept.
 
         InvariantError from a server that the last claim did not know: it may lack what others lead it to skip.
         """
@@ -125,9 +126,6 @@ class SessionStore(Protocol):
         """Of each, in order; empty of whom nothing is known."""
 
     async def store(self, drafts: Sequence[Draft]) -> list[Stored]: ...
-
-    async def mark(self, marks: Sequence[Mark]) -> None:
-        """Puts sessions on their lanes' pending sets; the latest mark of a session stands."""
 
     async def settle(self, marks: Sequence[Mark]) -> None:
         """Takes off what still bears exactly these marks."""

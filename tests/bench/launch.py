@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Final
 
 from nextclick import cli
-from schemas.session import IDLE_MS
 from serving.state.redis import RedisSessionStore
 from serving.state.sessions import Folded, Mark, Work
 from stream import app, intake, loop, ranking
@@ -26,8 +25,8 @@ _NEWEST: Final = (2**53, 0, 0)
 class Ranked(RedisSessionStore):
     """Whatever is folded into it, a list for it seems to be there already."""
 
-    async def fold(self, works: Sequence[Work], idle_ms: int = IDLE_MS) -> list[Folded]:
-        return [replace(folded, ranked=_NEWEST) for folded in await super().fold(works, idle_ms)]
+    async def fold(self, works: Sequence[Work], marks: Sequence[Mark] = ()) -> list[Folded]:
+        return [replace(folded, ranked=_NEWEST) for folded in await super().fold(works, marks)]
 
 
 class Patient(Pending):

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from nextclick import cli
 from schemas.errors import RedisError
-from schemas.session import IDLE_MS, Outcome
+from schemas.session import Outcome
 from serving.state import scripts
 from serving.state.redis import RedisSessionStore
 from serving.state.scripts import Script
@@ -48,22 +48,18 @@ def _unguarded() -> None:
 
 def _resigned() -> None:
     """Takes what Redis refuses for done, and never reads it again."""
-    mark, fold, settle = RedisSessionStore.mark, RedisSessionStore.fold, RedisSessionStore.settle
+    fold, settle = RedisSessionStore.fold, RedisSessionStore.settle
 
-    async def marked(self: RedisSessionStore, marks: Sequence[Mark]) -> None:
+    async def folded(self: RedisSessionStore, works: Sequence[Work], marks: Sequence[Mark] = ()) -> list[Folded]:
         with suppress(RedisError):
-            await mark(self, marks)
-
-    async def folded(self: RedisSessionStore, works: Sequence[Work], idle_ms: int = IDLE_MS) -> list[Folded]:
-        with suppress(RedisError):
-            return await fold(self, works, idle_ms)
+            return await fold(self, works, marks)
         return [Folded(work.session_id, (Outcome.STALE,) * len(work.records), {}, None) for work in works]
 
     async def settled(self: RedisSessionStore, marks: Sequence[Mark]) -> None:
         with suppress(RedisError):
             await settle(self, marks)
 
-    patch.multiple(RedisSessionStore, mark=marked, fold=folded, settle=settled).start()
+    patch.multiple(RedisSessionStore, fold=folded, settle=settled).start()
     patch.object(app, "Rewind", Forgetful).start()
 
 

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from schemas.click import Click, encode
 from schemas.errors import KafkaError, RedisError
 from schemas.recommendation import Item, Reason
-from schemas.session import IDLE_MS, Session
+from schemas.session import Session
 from schemas.topics import Topics
 from schemas.wire import EpochMs
 from serving.ranking.ranker import Ranked
@@ -60,9 +60,11 @@ class Store(MemorySessionStore):
         self.diary = diary
         self.lose_answers = 0
 
-    async def fold(self, works: Sequence[Work], idle_ms: int = IDLE_MS) -> list[Folded]:
+    async def fold(self, works: Sequence[Work], marks: Sequence[Mark] = ()) -> list[Folded]:
+        if marks:
+            self.diary.note("mark", RedisError("away"))
         self.diary.note("fold", RedisError("away"))
-        folded = await super().fold(works, idle_ms)
+        folded = await super().fold(works, marks)
         if self.lose_answers:
             self.lose_answers -= 1
             raise RedisError("the connection broke before the answer came")
@@ -75,10 +77,6 @@ class Store(MemorySessionStore):
     async def store(self, drafts: Sequence[Draft]) -> list[Stored]:
         self.diary.note("store", RedisError("away"))
         return await super().store(drafts)
-
-    async def mark(self, marks: Sequence[Mark]) -> None:
-        self.diary.note("mark", RedisError("away"))
-        await super().mark(marks)
 
     async def settle(self, marks: Sequence[Mark]) -> None:
         self.diary.note("settle", RedisError("away"))
@@ -120,7 +118,10 @@ class Popular:
 class Worker:
     """The loop, the ranking and the outbox as the app wires them, without Faust."""
 
-    def __init__(self, diary: Diary, store: Store | None = None, *, profiles: str = "on") -> None:
+    def __init__(
+        self, diary: Diary, store: Store | None = None, on_the_loop_s: float = 0.0, *, profiles: str = "on"
+    ) -> None:
+        """Nothing is ranked on the event loop by default: what a test says of time it says of the ranker's thread."""
         self.diary = diary
         self.store = store or Store(diary)
         self.kafka = Kafka(diary)
@@ -130,11 +131,10 @@ class Worker:
         ids = count(1)
         around = Surroundings(NAMES.clickstream, NAMES.recommendations, lambda: NOW, lambda: f"r{next(ids)}")
         self.outbox = Outbox(self.kafka, lambda: NOW, metrics)
+        pace = Pace(time.monotonic, on_the_loop_s)
         kept = Profiles(self.store, patience, metrics, kept=profiles == "on", ranked=profiles == "rank")
         self.ranker = Popular()
-        self.ranking = Ranking(
-            self.store, self.ranker, self.outbox, patience, Pace(time.monotonic), around, metrics, 32, kept
-        )
+        self.ranking = Ranking(self.store, self.ranker, self.outbox, patience, pace, around, metrics, 32, kept)
         self.log = MemoryLog()
         self.course = Course(self.log, self.log.same_topic, patience, metrics)
         self.watermarks = Watermarks(self.store, EPOCH, lambda: 0.0, metrics)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import gc
 import os
 import signal
 import sys
 import time
 from enum import StrEnum
 from typing import Final, TypeVar
+from unittest.mock import patch
 
 from schemas.settings import Settings
 from stream import app, transport
@@ -32,12 +32,13 @@ class Illness(StrEnum):
 
 def main(illness: Illness) -> int:
     held: list[asyncio.Task[bool]] = []
+    consumers, parts = _made(transport.WorkerConsumer), _made(app._Parts)
 
     def fall_ill(*_: object) -> None:
-        consumer = _only(transport.WorkerConsumer)
+        [consumer] = consumers
         match illness:
             case Illness.BATCHER_FROZEN:
-                held.append(consumer.loop.create_task(_only(app._Parts).ranking.turn.acquire()))
+                held.append(consumer.loop.create_task(parts[0].ranking.turn.acquire()))
             case Illness.PARTITION_PAUSED:
                 consumer.pause_partitions([min(consumer.assignment())])
             case Illness.CLIENT_HUNG:
@@ -51,10 +52,17 @@ def main(illness: Illness) -> int:
     return app.run(Settings.read(os.environ, {}))
 
 
-def _only(kind: type[T]) -> T:
-    gc.unfreeze()  # what a worker has loaded is out of the collector's sight, and so of ours
-    (found,) = (thing for thing in gc.get_objects() if isinstance(thing, kind))
-    return found
+def _made(kind: type[T]) -> list[T]:
+    """All of that kind that are made from now on."""
+    made: list[T] = []
+    begin = kind.__init__
+
+    def noted(self: T, *arguments: object, **options: object) -> None:
+        made.append(self)
+        begin(self, *arguments, **options)
+
+    patch.object(kind, "__init__", noted).start()
+    return made
 
 
 if __name__ == "__main__":

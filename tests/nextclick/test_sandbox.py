@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from kafka.admin import KafkaAdminClient
 
 from nextclick import ping, servers
 from nextclick.sandbox import Sandbox, binary
+from nextclick.servers import Guardian
 from schemas.errors import ServiceError
 from schemas.settings import Settings
 
@@ -218,6 +220,14 @@ def test_a_port_lost_to_another_program_is_exchanged(monkeypatch: pytest.MonkeyP
             # then both answer, elsewhere
             assert sandbox.kafka != f"127.0.0.1:{broker}"
             assert ping.redis(int(sandbox.redis.removesuffix("/0").rpartition(":")[2]), "PING") == "PONG"
+
+
+def test_servers_are_watched_over_for_a_process_with_many_open_files() -> None:
+    with ExitStack() as files:
+        for _ in range(1_100):
+            files.enter_context(Path(os.devnull).open("rb"))
+        with Guardian() as guardian:
+            assert guardian.directory.is_dir()
 
 
 def test_a_missing_package_names_what_to_install_and_what_to_do_without() -> None:

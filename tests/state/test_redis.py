@@ -36,7 +36,7 @@ def test_no_key_is_without_a_time_to_live(request: pytest.FixtureRequest, kind: 
     folded = stores.run(lambda store: store.fold(works))
     with_vector = replace(draft(sid, folded[0].session()), vector=b"\x00\x01", vector_tag="1 m")
     stores.run(lambda store: store.store([with_vector]))
-    stores.run(lambda store: store.mark([Mark(lane, sid, 1)]))
+    stores.run(lambda store: store.fold([], [Mark(lane, sid, 1)]))
     survey = stores.run(lambda store: store.survey([lane]))
     stores.run(lambda store: store.claim(survey, {lane: Watermark(1, START_MS)}, "owner"))
 

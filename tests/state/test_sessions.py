@@ -160,10 +160,10 @@ def test_a_list_for_an_earlier_incarnation_is_refused(stores: Stores, sid: str) 
 def test_a_session_leaves_the_pending_set_only_by_its_newest_mark(stores: Stores, sid: str) -> None:
     lane = f"{sid[-8:]}.0"
     first, second, other = Mark(lane, sid, 10), Mark(lane, sid, 20), Mark(lane, sid + "x", 15)
-    stores.run(lambda store: store.mark([first, other]))
-    stores.run(lambda store: store.mark([second]))
+    stores.run(lambda store: store.fold([], [first, other]))
+    stores.run(lambda store: store.fold([], [second]))
 
-    stores.run(lambda store: store.mark([first]))
+    stores.run(lambda store: store.fold([], [first]))
     stores.run(lambda store: store.settle([first]))
     assert stores.run(lambda store: store.pending(lane)) == [other, second]
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Sequence
+from functools import partial
+from math import inf
 
 import pytest
 
 from schemas import recommendation
 from schemas.click import Click, encode
-from schemas.session import IDLE_MS
+from schemas.session import IDLE_MS, Session
 from schemas.topics import OP_ERASE, OP_HEADER
 from schemas.wire import EpochMs
-from tests.kit.diary import LANE, NOW, Diary, Worker, click, play, until
+from serving.ranking.ranker import Ranked
+from tests.kit.diary import LANE, NOW, Diary, Popular, Worker, click, play, until
 
 
 def test_mark_fold_acknowledge_store_publish_settle_in_this_order() -> None:
@@ -37,7 +42,7 @@ def test_a_fold_that_fails_is_tried_again_before_anything_is_acknowledged() -> N
 
     play(diary, script)
 
-    assert diary.lines[:4] == ["mark", "fold", "ack 0", "ack 1"]
+    assert diary.lines[:7] == [*["mark"] * 4, "fold", "ack 0", "ack 1"]
 
 
 def test_what_waited_while_the_last_batch_was_in_flight_is_one_batch_and_one_list() -> None:
@@ -260,3 +265,38 @@ def test_what_a_rewind_brings_is_told_again_to_whoever_is_still_there(silent_ms:
         assert [each.key for each in second.kafka.taken].count(b"s1") == lists
 
     play(diary, script)
+
+
+def _has(worker: Worker, lists: int) -> bool:
+    return len(worker.kafka.taken) >= lists
+
+
+class Named(Popular):
+    """Notes by which thread it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[threading.Thread] = []
+
+    def rank(self, sessions: Sequence[Session], now: int) -> list[Ranked]:
+        self.threads.append(threading.current_thread())
+        return super().rank(sessions, now)
+
+
+@pytest.mark.parametrize(("limit_s", "on_the_loop"), [(inf, True), (0.0, False)])
+def test_the_event_loop_ranks_what_is_known_to_be_quick_and_nothing_else(limit_s: float, *, on_the_loop: bool) -> None:
+    ranker = Named()
+
+    async def whole() -> None:
+        worker = Worker(Diary(), on_the_loop_s=limit_s)
+        await worker.ranking.succeed(ranker)
+        async with worker.running():
+            for number in range(2):
+                worker.deliver(click(number))
+                await until(partial(_has, worker, number + 1))
+
+    asyncio.run(whole())
+
+    unknown, known = ranker.threads
+    assert unknown is not threading.main_thread()
+    assert (known is threading.main_thread()) == on_the_loop

@@ -50,7 +50,7 @@ def test_what_came_while_its_older_list_was_refused_takes_its_place() -> None:
         made.put(parcel("a", b"older"))
         made.put(parcel("b", b"only"))
 
-        async def sent(parcels: Sequence[Parcel]) -> None:
+        def sent(parcels: Sequence[Parcel]) -> None:
             for each in parcels:
                 told.put_nowait(each.session_id)
 

@@ -1,4 +1,4 @@
-"""Laws of the pace: when ranking is behind."""
+"""Laws of the pace: when ranking is behind, and what is too short to be done elsewhere."""
 
 from __future__ import annotations
 
@@ -39,3 +39,14 @@ def test_the_pace_follows_what_batches_take_now_and_no_single_one() -> None:
     assert slower.is_behind(500)
     assert not slower.is_behind(300)
     assert paced((32, 0.032), *[(32, 0.32)] * 20).is_behind(110)
+
+
+def test_what_was_never_ranked_may_take_long() -> None:
+    assert not paced().is_short(1)
+
+
+def test_a_few_sessions_of_a_quick_ranker_are_short_and_many_or_those_of_a_slow_one_are_not() -> None:
+    quick = paced((32, 0.032))
+    assert quick.is_short(32)
+    assert not quick.is_short(64)
+    assert not paced((1, 0.1)).is_short(1)

@@ -92,7 +92,7 @@ def test_pending_sessions_that_are_taken_over_excuse_as_long_as_more_of_them_are
     async def whole() -> None:
         body = Body()
         worker = body.worker
-        await worker.store.mark([Mark(LANE, f"s{n}", n) for n in range(700)])
+        await worker.store.fold([], [Mark(LANE, f"s{n}", n) for n in range(700)])
 
         await worker.ranking.adopt()
 
