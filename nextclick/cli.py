@@ -34,6 +34,7 @@ from nextclick.verbs import (
     stream,
     topics,
     train,
+    user,
     validate,
 )
 from nextclick.verbs.declare import Verbs
@@ -61,6 +62,7 @@ _VERBS: Final = (
     evaluate,
     bundle,
     session,
+    user,
     dead,
     bench,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from typing import Final, NoReturn
 
 from rich.console import Console
@@ -42,6 +43,11 @@ def plain(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def moment(ts: int) -> str:
+    """Epoch milliseconds for a person."""
+    return datetime.fromtimestamp(ts / 1000, UTC).isoformat(timespec="seconds")
 
 
 def say(text: str) -> None:

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from schemas import wire
 from schemas.errors import DataError
-from schemas.topics import OP_ERASE, OP_HEADER
+from schemas.topics import OP_ERASE, OP_ERASE_USER, OP_HEADER
 from schemas.wire import Attrs, EpochMs, EventId, ItemId, Label, SessionId
 
 EventType = Literal["view", "cart", "remove", "purchase", "like", "impression"]
@@ -57,6 +57,15 @@ class Erase(Struct, frozen=True):
     session_id: SessionId
 
 
+class EraseUser(Struct, frozen=True):
+    """The order to forget a user across sessions, sent likewise under the user's id."""
+
+    user_id: Label
+
+
+#: What a record of the clickstream may say.
+Event = Click | Erase | EraseUser
+
 _DECODER: Final = msgspec.json.Decoder(Click, dec_hook=wire.read_special)
 
 
@@ -69,12 +78,13 @@ def encode(click: Click) -> bytes:
     return wire.ENCODER.encode(click)
 
 
-def read(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> Click | Erase:
+def read(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> Event:
     """What one record of the clickstream says. Its key must be its session: Kafka orders by key alone."""
     if value is None:
-        if key is None or not any(name == OP_HEADER and op == OP_ERASE for name, op in headers):
-            raise DataError("null_value", f"a null value needs a key and the header {OP_HEADER}: erase")
-        return _read_erase(key)
+        ops = {op for name, op in headers if name == OP_HEADER}
+        if key is None or not ops & {OP_ERASE, OP_ERASE_USER}:
+            raise DataError("null_value", f"a null value needs a key and the header {OP_HEADER}: erase or erase-user")
+        return _read_erase(key) if OP_ERASE in ops else _read_erase_user(key)
     click = decode(value)
     if key is None or key != click.session_id.encode():
         raise DataError("key", "the record's key is not its session_id")
@@ -86,3 +96,10 @@ def _read_erase(key: bytes) -> Erase:
         return wire.convert({"session_id": key.decode()}, Erase)
     except (DataError, UnicodeDecodeError) as error:
         raise DataError("key", f"no session id: {error}") from None
+
+
+def _read_erase_user(key: bytes) -> EraseUser:
+    try:
+        return wire.convert({"user_id": key.decode()}, EraseUser)
+    except (DataError, UnicodeDecodeError) as error:
+        raise DataError("key", f"no user id: {error}") from None

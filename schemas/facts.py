@@ -29,7 +29,8 @@ _HEADER: Final = struct.Struct(">QQIBBBB")
 _ACTION: Final = struct.Struct(">BQH")
 _LENGTH: Final = struct.Struct(">H")
 _TRIGGER: Final = struct.Struct(">QQQB")
-_GUARD: Final = b"o:"
+#: What the names of guards begin with.
+GUARD: Final = b"o:"
 _ID_BYTES: Final = 8
 
 
@@ -46,7 +47,7 @@ def encode(session: Session) -> dict[bytes, bytes]:
         b"i": b"".join(session.ids),
         b"l": _pack_trigger(session.trigger) if session.trigger else b"",
     }
-    guards = {_GUARD + lane.encode(): b"%d" % offset for lane, offset in session.guards.items()}
+    guards = {GUARD + lane.encode(): b"%d" % offset for lane, offset in session.guards.items()}
     return {name: value for name, value in fields.items() if value} | guards
 
 
@@ -82,7 +83,7 @@ def seen(fields: Mapping[bytes, bytes]) -> int:
 
 def guards(fields: Mapping[bytes, bytes]) -> dict[str, int]:
     """Lane -> last applied offset."""
-    return {name.removeprefix(_GUARD).decode(): int(value) for name, value in fields.items() if name.startswith(_GUARD)}
+    return {name.removeprefix(GUARD).decode(): int(value) for name, value in fields.items() if name.startswith(GUARD)}
 
 
 def encode_erased(erased: Erased) -> dict[bytes, bytes]:

@@ -8,6 +8,7 @@ may touch all of it.
     {sid}:r                      hash    recommendation, ready to send
     {sid}:v                      hash    session vector, tagged (version, model)
     pending:{epoch.partition}    zset    sessions folded and still to be ranked
+    u:{user_id}                  hash    a user's profile, its erase marker in it
     replayed:<source>            string  a dead letter that was sent back (topic, partition, offset)
     wm:{anchor}:epoch.partition  string  watermark: up to here the partition is folded
     rec.<0..15>                  channel what changed, for endpoints
@@ -58,6 +59,10 @@ def vector(session_id: str) -> str:
 
 def pending(lane: str) -> str:
     return f"pending:{{{lane}}}"
+
+
+def profile(user_id: str) -> str:
+    return f"u:{{{user_id}}}"
 
 
 def replayed(topic: str, partition: int, offset: int) -> str:

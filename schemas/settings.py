@@ -168,6 +168,14 @@ class Settings:
         "up to 128 letters, digits, dots, dashes and underscores, or nothing",
         _text(r"[A-Za-z0-9._-]{0,128}"),
     )
+    profiles: str = _choice(
+        "off",
+        ("off", "on", "rank"),
+        "on: what clicks with a `user_id` and consent tell of the user across sessions is kept in Redis. rank: and "
+        "sessions are ranked with it in front, which helps where the bundle learned from whole histories of users and "
+        "nowhere else; docs/sessions.md says how.",
+    )
+    profile_days: int = _number(90, 1, 730, "Days after a user's last click that Redis keeps the profile.")
     commit_interval_ms: int = _number(
         500, 50, 1_000, "Milliseconds between commits of acknowledged offsets; what a kill makes Kafka deliver again."
     )

@@ -10,9 +10,10 @@ from schemas.settings import Settings
 _MIB: Final = 1024 * 1024
 _HOUR_MS: Final = 3_600_000
 
-#: Header of a record with a null value that asks to erase the session of its key.
+#: Header of a record with a null value that asks to erase the session of its key, or the profile of that user.
 OP_HEADER: Final = "nextclick-op"
 OP_ERASE: Final = b"erase"
+OP_ERASE_USER: Final = b"erase-user"
 
 #: Headers of a dead letter, all UTF-8, numbers in decimal.
 DEAD_REASON: Final = "nextclick-reason"

@@ -31,6 +31,7 @@ from schemas.topics import Topics
 from serving.state import topics
 from serving.state.catalogue import Catalogue
 from serving.state.following import Following
+from serving.state.limits import ProfileTtl
 from serving.state.log import Log
 from serving.state.producer import Producer
 from serving.state.redis import RedisSessionStore
@@ -45,6 +46,7 @@ from stream.metrics import Metrics
 from stream.outbox import Outbox
 from stream.pace import Pace
 from stream.patience import Patience
+from stream.profiles import Profiles
 from stream.progress import Progress
 from stream.ranking import Ranking
 from stream.rewind import Rewind, safety_ms
@@ -191,14 +193,17 @@ class _Parts:
         ranker = following.first()
         metrics.model.labels(ranker.version).set(1)
         log.info("model %s ranks", ranker.version)
-        self.store = RedisSessionStore(settings.redis)
+        self.store = RedisSessionStore(settings.redis, ProfileTtl.of(settings.profile_days, settings.clickstream_hours))
         self.producer = Producer(settings.kafka, _SEND_DEADLINE_S)
         patience = Patience(settings.retry_budget_s, time.monotonic, asyncio.sleep)
         around = Surroundings(names.clickstream, names.recommendations, now_ms, _new_id)
         self.outbox = Outbox(self.producer, now_ms, metrics)
+        wanted = settings.profiles
+        profiles = Profiles(self.store, patience, metrics, kept=wanted == "on", ranked=wanted == "rank")
         self.ranking = Ranking(
-            self.store, ranker, self.outbox, patience, Pace(time.monotonic), around, metrics, settings.rank_batch_max
-        )
+            self.store, ranker, self.outbox, patience, Pace(time.monotonic), around, metrics, settings.rank_batch_max,
+            profiles,
+        )  # fmt: skip
         kept = Log(settings.kafka, names.clickstream, _ASK_S)
         self.epoch = Epoch(epoch, partial(asyncio.to_thread, topics.epoch, settings, names.clickstream, _ASK_S))
         course = Course(kept, self.epoch.check, patience, metrics)
@@ -208,8 +213,8 @@ class _Parts:
             safety_ms(settings.redis_replica_lag_s), metrics,
         )  # fmt: skip
         self.loop = Loop(
-            queue, course, self.store, self.watermarks, self.ranking, self.producer, patience, names, epoch, metrics,
-            settings.batch_max,
+            queue, course, self.store, profiles, self.watermarks, self.ranking, self.producer, patience, names, epoch,
+            metrics, settings.batch_max,
         )  # fmt: skip
         self.stock = Stock(
             ranker, lambda: _catalogue(settings, metrics), self.ranking, patience,

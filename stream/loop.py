@@ -17,6 +17,7 @@ from stream.intake import Delivery, Intake, Letter, read_batch
 from stream.metrics import Metrics
 from stream.outbox import Sends
 from stream.patience import Patience
+from stream.profiles import Profiles
 from stream.ranking import Ranking
 from stream.watermarks import Watermarks
 
@@ -37,6 +38,7 @@ class Loop:
         queue: asyncio.Queue[Delivery],
         course: Course,
         store: SessionStore,
+        profiles: Profiles,
         watermarks: Watermarks,
         ranking: Ranking,
         producer: Sends,
@@ -49,6 +51,7 @@ class Loop:
         self._queue = queue
         self._course = course
         self._store = store
+        self._profiles = profiles
         self._watermarks = watermarks
         self._ranking = ranking
         self._producer = producer
@@ -64,7 +67,7 @@ class Loop:
 
         1. Nothing may be missing before any of them: a guard set past an event would hide that event for ever.
         2. Which sessions are to be marked as pending, so that a crash from here on leaves them to be ranked.
-        3. The marks, and then one guarded, atomic fold a session. What is delivered again changes nothing.
+        3. The marks, and then one guarded, atomic fold a session, and one a user. What comes again changes nothing.
         4. Letters to the dead: what cannot be folded is in Kafka's hands before it leaves ours.
         5. Only now are the events acknowledged, in the order of their offsets: an offset that is committed
            names a state that Redis has confirmed. The highest acknowledged one is committed, so an event
@@ -78,10 +81,11 @@ class Loop:
                 intake = read_batch(batch, self._epoch)
                 marks = await self._ranking.expect(intake.works)  # 2
                 folded = await self._fold(intake, marks)  # 3
+                begun = await self._profiles.remember(intake.users)
                 await self._bury(intake.letters)  # 4
                 for delivery in batch:  # 5
                     delivery.ack()
-                self._watermarks.folded(batch, intake.works)
+                self._watermarks.folded(batch, intake.works, begun)
                 self._ranking.offer(intake.works, folded)  # 6
             self._count(len(batch), folded, intake)
             if len(taken) < self._batch_max:

@@ -23,6 +23,12 @@ class Metrics:
         self.events = Counter(
             "nextclick_events", "Events by what the fold did with them.", ["outcome"], registry=registry
         )
+        self.profile_events = Counter(
+            "nextclick_profile_events",
+            "Events of users by what the fold of their profiles did with them.",
+            ["outcome"],
+            registry=registry,
+        )
         self.dead = Counter(
             "nextclick_dead_letters", "Records that no session could take.", ["reason"], registry=registry
         )

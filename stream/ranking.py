@@ -20,6 +20,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Final, Protocol
 
+from schemas.profile import continued
 from schemas.recommendation import Model, revised
 from schemas.session import IDLE_MS, Session
 from serving.ranking.ranker import Ranked
@@ -31,6 +32,7 @@ from stream.outbox import Outbox, Parcel
 from stream.pace import SILENT_MS, Pace
 from stream.patience import Patience
 from stream.pending import Pending
+from stream.profiles import Profiles
 from stream.standing import Standing
 
 #: How many of a lane's pending sessions are read in one round trip.
@@ -66,8 +68,10 @@ class Ranking:
         around: Surroundings,
         metrics: Metrics,
         batch_max: int,
+        profiles: Profiles,
     ) -> None:
         self._store = store
+        self._profiles = profiles
         self._pace = pace
         self._ranker = ranker
         self._outbox = outbox
@@ -303,6 +307,7 @@ class Ranking:
         """A few by the event loop itself: two threads of one interpreter hinder each other more than a few lists do.
         What takes longer is done beside it, so that no fold waits for a slow ranker.
         """
+        taken = await self._profiles.recall(taken)
         with self._metrics.rank_seconds.time():
             if self._pace.is_short(len(taken)):
                 return self._drafts(taken, self._ranker)
@@ -318,7 +323,8 @@ class Ranking:
         """By this ranker alone, whichever is in service when it is done; each list says which it was."""
         sessions = [entry.session() for entry in taken]
         model = Model(ranker.version, ranker.counts_version)
-        ranked = ranker.rank(sessions, self._around.now())
+        whole = [continued(session, entry.earlier) for entry, session in zip(taken, sessions, strict=True)]
+        ranked = ranker.rank(whole, self._around.now())
         drafts = []
         for entry, session, answer in zip(taken, sessions, ranked, strict=True):
             if answer.fallback is not None:

@@ -38,8 +38,10 @@ class Watermarks:
         #: What Redis was told, and when it was last told all of it.
         self._told: dict[int, Watermark] = {}
         self._all_told_at = clock()
-        #: Sessions folded since Redis last said that the watermarks are where we put them.
+        #: Sessions folded since Redis last said that the watermarks are where we put them, and profiles begun since:
+        #: one that was there before has more in it than the last day, and nobody could bring that back.
         self._touched: set[str] = set()
+        self._begun: set[str] = set()
 
     async def claim(self, survey: Survey, marks: Mapping[int, Watermark], owner: str) -> None:
         """RedisError when the survey is outdated, or Redis away: look again, and claim again."""
@@ -53,19 +55,20 @@ class Watermarks:
         for partition in self._told:
             self._metrics.watermark_age.remove(str(partition))
         self._marks, self._told = {}, {}
-        self._touched.clear()
+        self._forget_touched()
 
     def positions(self) -> dict[int, int]:
         """From where each partition is read on, should the consumer have to be set again."""
         return {partition: mark.offset + 1 for partition, mark in self._marks.items()}
 
-    def folded(self, batch: Sequence[Delivery], works: Sequence[Work]) -> None:
+    def folded(self, batch: Sequence[Delivery], works: Sequence[Work], begun: Sequence[str] = ()) -> None:
         """These are confirmed. A batch of a generation that has ended tells nothing any more."""
         last = {delivery.partition: delivery for delivery in batch}
         for partition in last.keys() & self._marks.keys():
             offset, record_time = last[partition].offset, last[partition].record_time
             self._marks[partition] = Watermark(offset, max(0, record_time) or self._marks[partition].record_time)
         self._touched.update(work.session_id for work in works)
+        self._begun.update(begun)
 
     async def run(self, turn: asyncio.Lock) -> None:
         """Until cancelled. Redis may be away for a while: whoever folds then decides how long."""
@@ -86,7 +89,7 @@ class Watermarks:
         held = await self._store.advance(self._by_lane(due), self._owner)
         if Held.GONE in held.values():
             await self._start_over()
-        self._touched.clear()
+        self._forget_touched()
         # Where another has claimed a lane, Kafka has not yet told us that it is no longer ours.
         self._note_told({at: mark for at, mark in due.items() if held[self._lane(at)] is Held.MOVED})
         if afresh:
@@ -94,11 +97,15 @@ class Watermarks:
 
     async def _start_over(self) -> None:
         """What we folded since was folded onto nothing, and its guards would hide what went before."""
-        await self._store.discard(list(self._touched))
+        await self._store.discard(list(self._touched), list(self._begun))
         raise InvariantError(
             "Redis no longer holds the watermarks that it was given: it was emptied; start the worker again, and it "
             "makes the sessions anew from the last 24 hours of the clickstream"
         )
+
+    def _forget_touched(self) -> None:
+        self._touched.clear()
+        self._begun.clear()
 
     def _note_told(self, marks: Mapping[int, Watermark]) -> None:
         now = self._clock()

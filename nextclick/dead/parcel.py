@@ -7,12 +7,14 @@ from typing import Final
 
 from nextclick.dead.mended import Mended
 from schemas import click
-from schemas.click import Click, Erase
+from schemas.click import Click, Erase, EraseUser
 from schemas.errors import DataError
 from schemas.letter import Letter, Source
 
 #: Why a letter that is not whole stays where it is.
 CUT: Final = "cut"
+#: Of an order that a worker of an earlier release did not know.
+USER: Final = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +40,6 @@ def pack(letter: Letter, mended: Mended) -> Parcel:
     elif letter.cut is not None:
         raise DataError(CUT, "not kept whole; `--mended` takes what it was, if you have it from elsewhere")
     event = click.read(key, value, letter.headers)
+    if isinstance(event, EraseUser):
+        raise DataError(USER, f"the order to erase a user; give it again: nextclick user erase {event.user_id}")
     return Parcel(letter.source, event, event.session_id.encode(), value, letter.headers)

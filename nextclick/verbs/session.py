@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from nextclick.verbs.declare import Verbs, json_flag, verb
@@ -89,29 +88,33 @@ def _report(state: State, stored: StoredList | None) -> dict[str, Any]:
 
 
 def _lines(state: State, stored: StoredList | None) -> list[str]:
+    from nextclick.terminal import moment
+
     lines = _facts(state.session) if state.session else []
     if state.erased:
-        lines.append(f"erased     {_moment(state.erased.at)}, at {state.erased.position}")
+        lines.append(f"erased     {moment(state.erased.at)}, at {state.erased.position}")
     if stored:
         from schemas.recommendation import decode
 
         found = decode(stored.body)
         lines.append(
-            f"list       {found.recommendation_id}, made {_moment(found.generated_at)} by {found.model.version}"
+            f"list       {found.recommendation_id}, made {moment(found.generated_at)} by {found.model.version}"
         )
         lines += [f"  {item.rank:>2}  {item.item_id:<16} {item.score:.4f}  {item.reason.text}" for item in found.items]
     return lines
 
 
 def _facts(session: Session) -> list[str]:
+    from nextclick.terminal import moment
+
     applied = [f"applied    up to {lane}.{offset}" for lane, offset in session.guards.items()]
     if session.started == 0:
         return ["not begun  nothing but late or refused events came, which are counted and not folded", *applied]
     return [
-        f"started    {_moment(session.started)}",
-        f"seen       {_moment(session.seen)}",
+        f"started    {moment(session.started)}",
+        f"seen       {moment(session.seen)}",
         f"version    {session.version}",
-        *(f"recent     {_moment(action.ts)}  {action.type:<8} {action.item_id}" for action in session.recent),
+        *(f"recent     {moment(action.ts)}  {action.type:<8} {action.item_id}" for action in session.recent),
         *(f"cart       {item}" for item in session.cart),
         *(f"bought     {item}" for item in session.bought),
         *(f"shown      {item}" for item in session.shown),
@@ -119,19 +122,22 @@ def _facts(session: Session) -> list[str]:
     ]
 
 
-def _moment(ts: int) -> str:
-    return datetime.fromtimestamp(ts / 1000, UTC).isoformat(timespec="seconds")
-
-
 def _erase(arguments: argparse.Namespace, settings: Settings) -> int:
+    from schemas.topics import OP_ERASE
+
+    ask_to_erase(settings, arguments.id, OP_ERASE)
+    print("the clickstream says to erase it; the workers do so when they reach it")
+    return 0
+
+
+def ask_to_erase(settings: Settings, key: str, order: bytes) -> None:
+    """The order is in Kafka when this returns."""
     from nextclick.producer import ClickProducer
     from nextclick.waiting import await_services
-    from schemas.topics import OP_ERASE, OP_HEADER, Topics
+    from schemas.topics import OP_HEADER, Topics
 
     clickstream = Topics.named(settings.topic_prefix).clickstream
     await_services(settings, settings.start_wait_s, wanted=[clickstream], redis=False)
     with ClickProducer(settings, clickstream) as producer:
-        producer.send(arguments.id.encode(), None, ((OP_HEADER, OP_ERASE),))
+        producer.send(key.encode(), None, ((OP_HEADER, order),))
         producer.drain()
-    print("the clickstream says to erase it; the workers do so when they reach it")
-    return 0

@@ -4,7 +4,8 @@ when a session is over, and every limit here leaves it room to.
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Self
 
 from schemas.session import AGE_MS, IDLE_MS
 
@@ -20,3 +21,20 @@ PENDING_TTL_MS: Final = AGE_TTL_MS
 REPLAYED_TTL_MS: Final = 7 * 24 * 3_600_000
 #: As long as an idle session: whoever finds no watermark may find no session either.
 WATERMARK_TTL_MS: Final = IDLE_TTL_MS
+
+_HOUR_MS: Final = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileTtl:
+    """From the last record that concerned the user."""
+
+    plain_ms: int
+    #: Of one that was erased, and with it of the marker: no shorter than the topic keeps what was forgotten, so that
+    #: even whoever reads all of it again brings nothing back.
+    erased_ms: int
+
+    @classmethod
+    def of(cls, profile_days: int, clickstream_hours: int) -> Self:
+        plain = profile_days * 24 * _HOUR_MS
+        return cls(plain, max(plain, clickstream_hours * _HOUR_MS + MARKER_TTL_MS))

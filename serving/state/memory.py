@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from schemas import facts
+from schemas import facts, profile
+from schemas.profile import Profile
 from schemas.recommendation import revised
 from schemas.session import Outcome, State, fold
+from serving.state.profiles import Remembered, Traces
 from serving.state.sessions import Draft, Folded, Mark, Stored, StoredList, Work
 from serving.state.watermarks import Held, Survey, Watermark, signature, strange, surveyed, written
 
@@ -17,6 +19,7 @@ class MemorySessionStore:
     def __init__(self) -> None:
         self._states: dict[str, State] = {}
         self._lists: dict[str, StoredList] = {}
+        self._profiles: dict[str, Profile] = {}
         self._pending: dict[str, dict[str, int]] = {}
         self._watermarks: dict[str, bytes] = {}
         #: What a restart or a failover of a real one would change.
@@ -39,6 +42,21 @@ class MemorySessionStore:
         stored = self._lists.get(work.session_id)
         packed = facts.encode(state.session) if state.session else {}
         return Folded(work.session_id, tuple(outcomes), packed, stored.triple if stored else None)
+
+    async def remember(self, works: Sequence[Traces]) -> list[Remembered]:
+        self._refuse_if_strange()
+        return [self._remember(work) for work in works]
+
+    def _remember(self, work: Traces) -> Remembered:
+        begun, outcomes = work.user_id not in self._profiles, list[Outcome]()
+        for record in work.records:
+            kept = self._profiles.get(work.user_id, Profile())
+            self._profiles[work.user_id], outcome = profile.fold(kept, record)
+            outcomes.append(outcome)
+        return Remembered(work.user_id, tuple(outcomes), begun)
+
+    async def profiles(self, user_ids: Sequence[str]) -> list[Profile]:
+        return [self._profiles.get(user_id, Profile()) for user_id in user_ids]
 
     async def store(self, drafts: Sequence[Draft]) -> list[Stored]:
         return [self._store(draft) for draft in drafts]
@@ -97,7 +115,9 @@ class MemorySessionStore:
             return Held.GONE
         return Held.MOVED if word.endswith(signature(owner)) else Held.FOREIGN
 
-    async def discard(self, session_ids: Sequence[str]) -> None:
+    async def discard(self, session_ids: Sequence[str], user_ids: Sequence[str] = ()) -> None:
+        for user_id in user_ids:
+            self._profiles.pop(user_id, None)
         for session_id in session_ids:
             self._states[session_id] = State(None, self._states.get(session_id, State()).erased)
             self._lists.pop(session_id, None)

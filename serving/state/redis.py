@@ -6,21 +6,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Final, Literal, cast
 
-from schemas import facts, keys
+from schemas import facts, keys, traits
+from schemas.profile import Profile
 from schemas.session import IDLE_MS, Outcome, Record, State, event_hash
-from schemas.settings import RedisUrl
-from serving.state import scripts
-from serving.state.limits import PENDING_TTL_MS
+from schemas.settings import RedisUrl, Settings
+from serving.state import profiles, scripts
+from serving.state.limits import PENDING_TTL_MS, ProfileTtl
 from serving.state.pipeline import Argument, Call, Pipeline
+from serving.state.profiles import Remembered, Traces
 from serving.state.sessions import Draft, Folded, Mark, Stored, StoredList, Work
 from serving.state.watermarks import Held, Survey, Watermark, signature, strange, surveyed, written
+
+_PROFILE_TTL: Final = ProfileTtl.of(Settings().profile_days, Settings().clickstream_hours)
 
 
 class RedisSessionStore:
     """The adapter; see SessionStore for what each call promises."""
 
-    def __init__(self, url: RedisUrl) -> None:
+    def __init__(self, url: RedisUrl, profile_ttl: ProfileTtl = _PROFILE_TTL) -> None:
         self._pipeline = Pipeline(url)
+        self._profile_ttl = profile_ttl
         self._anchors = keys.ANCHORS if url.is_cluster else keys.ANCHORS[:1]
         #: Of the last claim; empty before it, and then every server is known.
         self._servers: frozenset[str] = frozenset()
@@ -37,6 +42,28 @@ class RedisSessionStore:
         ]
         replies = (await self._pipeline.run([*before, *calls]))[len(before) :]
         return [_folded(work.session_id, cast(list[bytes], reply)) for work, reply in zip(works, replies, strict=True)]
+
+    async def remember(self, works: Sequence[Traces]) -> list[Remembered]:
+        known, ttl = _known(self._servers), self._profile_ttl
+        calls = [
+            Call.script(
+                scripts.PROFILE,
+                [keys.profile(work.user_id)],
+                known,
+                ttl.plain_ms,
+                ttl.erased_ms,
+                *profiles.packed(work),
+            )
+            for work in works
+        ]
+        replies = cast(list[list[bytes]], await self._pipeline.run(calls))
+        for reply in replies:
+            _refuse_if_strange(reply)
+        return [profiles.remembered(work.user_id, reply) for work, reply in zip(works, replies, strict=True)]
+
+    async def profiles(self, user_ids: Sequence[str]) -> list[Profile]:
+        replies = await self._pipeline.run([Call(("HGETALL", keys.profile(each))) for each in user_ids])
+        return [traits.decode(fields) for fields in cast(list[dict[bytes, bytes]], replies)]
 
     async def store(self, drafts: Sequence[Draft]) -> list[Stored]:
         calls = [Call.script(scripts.STORE, _slot(draft.session_id), *_pack_draft(draft)) for draft in drafts]
@@ -96,9 +123,10 @@ class RedisSessionStore:
         ]
         return cast(list[list[bytes]], await self._pipeline.run(calls))
 
-    async def discard(self, session_ids: Sequence[str]) -> None:
+    async def discard(self, session_ids: Sequence[str], user_ids: Sequence[str] = ()) -> None:
         names = [(keys.session(each), keys.recommendation(each), keys.vector(each)) for each in session_ids]
-        await self._pipeline.run([Call(("DEL", *those)) for those in names])
+        users = [(keys.profile(each),) for each in user_ids]
+        await self._pipeline.run([Call(("DEL", *those)) for those in (*names, *users)])
 
     async def read(self, session_id: str) -> State:
         (state,) = await self.read_many([session_id])

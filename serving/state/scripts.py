@@ -7,7 +7,7 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Final
 
-from schemas import facts, session
+from schemas import facts, profile, session, traits
 from serving.state import limits
 
 
@@ -30,6 +30,10 @@ _CONSTANTS: Final[dict[str, int]] = {
     "AGE_MS": session.AGE_MS,
     "LATE_MS": session.LATE_MS,
     "FUTURE_MS": session.FUTURE_MS,
+    "BOUGHT_KEPT": profile.BOUGHT_MAX,
+    "LIKED_KEPT": profile.LIKED_MAX,
+    "COUNT_MAX": profile.COUNT_MAX,
+    "HOUR_MS": profile.HOUR_MS,
     "IDLE_TTL_MS": limits.IDLE_TTL_MS,
     "AGE_TTL_MS": limits.AGE_TTL_MS,
     "MARKER_TTL_MS": limits.MARKER_TTL_MS,
@@ -44,7 +48,7 @@ _CONSTANTS: Final[dict[str, int]] = {
 
 def _script(name: str) -> Script:
     head = "".join(f"local {key} = {value}\n" for key, value in _CONSTANTS.items())
-    head += f"local FORMAT = '{facts.FORMAT.decode()}'\n"
+    head += f"local FORMAT, TRAITS_FORMAT = '{facts.FORMAT.decode()}', '{traits.FORMAT.decode()}'\n"
     source = head + _read("server") + _read(name)
     # Redis names scripts by SHA-1; nothing here leans on its strength.
     return Script(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
@@ -55,8 +59,9 @@ def _read(name: str) -> str:
 
 
 FOLD: Final = _script("fold")
+PROFILE: Final = _script("profile")
 STORE: Final = _script("store")
 SETTLE: Final = _script("settle")
 SURVEY: Final = _script("survey")
 ADVANCE: Final = _script("advance")
-ALL: Final = (FOLD, STORE, SETTLE, SURVEY, ADVANCE)
+ALL: Final = (FOLD, PROFILE, STORE, SETTLE, SURVEY, ADVANCE)

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from schemas import facts
-from schemas.session import Outcome, Position, Record, Session, State
+from schemas.profile import Profile
+from schemas.session import Action, Outcome, Position, Record, Session, State
+from serving.state.profiles import Remembered, Traces
 from serving.state.watermarks import Held, Survey, Watermark
 
 
@@ -32,6 +34,8 @@ class Folded:
     facts: Mapping[bytes, bytes]
     #: (started, version, revision) of the list that is stored; None when there is none.
     ranked: tuple[int, int, int] | None
+    #: What the session's user did before it, where ranking is to know.
+    earlier: Sequence[Action] = ()
 
     @property
     def version(self) -> int:
@@ -111,6 +115,16 @@ class SessionStore(Protocol):
         InvariantError from a server that the last claim did not know: it may lack what others lead it to skip.
         """
 
+    async def remember(self, works: Sequence[Traces]) -> list[Remembered]:
+        """Applies each record once to its user's profile, whatever was redelivered; InvariantError as in `fold`.
+
+        An erasure among the records is an erasure, whoever reads it: the worker, or who was asked and waited for its
+        offset.
+        """
+
+    async def profiles(self, user_ids: Sequence[str]) -> list[Profile]:
+        """Of each, in order; empty of whom nothing is known."""
+
     async def store(self, drafts: Sequence[Draft]) -> list[Stored]: ...
 
     async def settle(self, marks: Sequence[Mark]) -> None:
@@ -131,7 +145,7 @@ class SessionStore(Protocol):
     async def advance(self, marks: Mapping[str, Watermark], owner: str) -> Mapping[str, Held]:
         """Moves what `owner` has claimed; InvariantError as in `fold`."""
 
-    async def discard(self, session_ids: Sequence[str]) -> None:
+    async def discard(self, session_ids: Sequence[str], user_ids: Sequence[str] = ()) -> None:
         """Forgets facts that a store which lost its past made up of a few events. They are folded anew."""
 
     async def read(self, session_id: str) -> State: ...

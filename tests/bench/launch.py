@@ -55,7 +55,7 @@ def one_by_one(deliveries: Sequence[Delivery], epoch: str) -> Intake:
     """Each record a work of its own; a single Redis keeps their order."""
     read = intake.read_batch(deliveries, epoch)
     works = [Work(work.session_id, [record]) for work in read.works for record in work.records]
-    return Intake(works, read.letters)
+    return Intake(works, read.users, read.letters)
 
 
 def main(kind: str) -> int:

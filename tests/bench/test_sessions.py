@@ -13,12 +13,14 @@ import pytest
 from nextclick.bench import conditions
 from schemas import keys
 from schemas.click import Click, EventType
+from schemas.profile import Trace
 from schemas.recommendation import Item, Model, Reason, Recommendation, TriggeredBy, spares, unrevised
 from schemas.session import Position, Record
 from schemas.settings import RedisUrl
 from schemas.wire import EpochMs
 from serving.state import probe
 from serving.state.pipeline import Call, Pipeline
+from serving.state.profiles import Traces
 from serving.state.redis import RedisSessionStore
 from serving.state.sessions import Draft, Folded, Work
 
@@ -69,6 +71,40 @@ async def _weigh(url: RedisUrl, events: int) -> list[tuple[int, int]]:
     await store.close()
     await pipeline.close()
     return [(cast(int, session), cast(int, stored or 0)) for session, stored in weights]
+
+
+@pytest.mark.parametrize("deeds", [1, 10, 40, 200])
+def test_bytes_a_profile(redis_server: str, deeds: int) -> None:
+    found = asyncio.run(_weigh_profiles(RedisUrl(redis_server), deeds))
+    print(f"\n{_conditions(redis_server)}; {deeds} deeds of a user in sessions of five: {found:.0f} bytes")
+
+
+async def _weigh_profiles(url: RedisUrl, deeds: int) -> float:
+    store, pipeline = RedisSessionStore(url), Pipeline(url)
+    names = [f"weigh-{secrets.token_hex(8)}" for _ in range(SLICE)]
+    for name in names:
+        await store.remember([Traces(name, _traces(name, deeds))])
+    used = cast(
+        list[int], await pipeline.run([Call(("MEMORY", "USAGE", keys.profile(name), "SAMPLES", 0)) for name in names])
+    )
+    await pipeline.run([Call(("UNLINK", keys.profile(name))) for name in names])
+    await store.close()
+    await pipeline.close()
+    return sum(used) / SLICE
+
+
+def _traces(name: str, deeds: int) -> list[Trace]:
+    """A day after the other, each session in the partition that its id falls into."""
+    random, days = Random(name), (n // 5 for n in range(deeds))
+    return [
+        Trace(
+            Click(event_id="e", session_id="s", type=random.choices(("view", "cart", "purchase"), (85, 10, 5))[0],
+                  ts=EpochMs(NOW + day * 86_400_000), item_id=f"{random.randrange(10**8, 10**9)}", user_id=name),
+            NOW + day * 86_400_000,
+            Position("0badcafe", day * 5 % 8, n),
+        )
+        for n, day in enumerate(days)
+    ]  # fmt: skip
 
 
 def _slices(names: list[str]) -> list[list[str]]:

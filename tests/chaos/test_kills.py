@@ -34,6 +34,18 @@ def test_killed_workers_lose_no_event_and_double_none(shop: Shop, plan: Plan) ->
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(900)
+def test_killed_workers_leave_every_profile_as_one_thread_makes_it(shop: Shop) -> None:
+    shop.settings = replace(shop.settings, profiles="on")
+    plan = replace(FEW, traffic=replace(FEW.traffic, users=40))
+
+    outcome = campaign.run(shop, plan)
+
+    outcome.hold()
+    assert outcome.redelivered > 0, "nothing was delivered again, so nothing was proved"
+
+
+@pytest.mark.chaos
 @pytest.mark.timeout(600)
 def test_without_faults_nothing_is_delivered_again(shop: Shop) -> None:
     outcome = campaign.run(shop, replace(FEW, faults=[]))

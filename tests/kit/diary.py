@@ -19,6 +19,7 @@ from schemas.wire import EpochMs
 from serving.ranking.ranker import Ranked
 from serving.state.memory import MemorySessionStore
 from serving.state.producer import Outgoing
+from serving.state.profiles import Remembered, Traces
 from serving.state.sessions import Draft, Folded, Mark, Stored, Work
 from stream.course import Course
 from stream.drafting import Surroundings
@@ -28,6 +29,7 @@ from stream.metrics import Metrics
 from stream.outbox import Outbox
 from stream.pace import Pace
 from stream.patience import Patience
+from stream.profiles import Profiles
 from stream.ranking import Ranking
 from stream.watermarks import Watermarks
 from tests.kit.memory_log import MemoryLog
@@ -68,6 +70,10 @@ class Store(MemorySessionStore):
             raise RedisError("the connection broke before the answer came")
         return folded
 
+    async def remember(self, works: Sequence[Traces]) -> list[Remembered]:
+        self.diary.note("remember", RedisError("away"))
+        return await super().remember(works)
+
     async def store(self, drafts: Sequence[Draft]) -> list[Stored]:
         self.diary.note("store", RedisError("away"))
         return await super().store(drafts)
@@ -101,14 +107,20 @@ class Popular:
 
     version, counts_version = "m", "c"
 
+    def __init__(self) -> None:
+        self.asked: list[Session] = []
+
     def rank(self, sessions: Sequence[Session], now: int) -> list[Ranked]:
+        self.asked += sessions
         return [Ranked((Item("lamp", 1, 1.0, "popular", Reason("popular")),), 1) for _ in sessions]
 
 
 class Worker:
     """The loop, the ranking and the outbox as the app wires them, without Faust."""
 
-    def __init__(self, diary: Diary, store: Store | None = None, on_the_loop_s: float = 0.0) -> None:
+    def __init__(
+        self, diary: Diary, store: Store | None = None, on_the_loop_s: float = 0.0, *, profiles: str = "on"
+    ) -> None:
         """Nothing is ranked on the event loop by default: what a test says of time it says of the ranker's thread."""
         self.diary = diary
         self.store = store or Store(diary)
@@ -120,13 +132,15 @@ class Worker:
         around = Surroundings(NAMES.clickstream, NAMES.recommendations, lambda: NOW, lambda: f"r{next(ids)}")
         self.outbox = Outbox(self.kafka, lambda: NOW, metrics)
         pace = Pace(time.monotonic, on_the_loop_s)
-        self.ranking = Ranking(self.store, Popular(), self.outbox, patience, pace, around, metrics, 32)
+        kept = Profiles(self.store, patience, metrics, kept=profiles == "on", ranked=profiles == "rank")
+        self.ranker = Popular()
+        self.ranking = Ranking(self.store, self.ranker, self.outbox, patience, pace, around, metrics, 32, kept)
         self.log = MemoryLog()
         self.course = Course(self.log, self.log.same_topic, patience, metrics)
         self.watermarks = Watermarks(self.store, EPOCH, lambda: 0.0, metrics)
         self.loop = Loop(
-            self.queue, self.course, self.store, self.watermarks, self.ranking, self.kafka, patience, NAMES, EPOCH,
-            metrics, 256,
+            self.queue, self.course, self.store, kept, self.watermarks, self.ranking, self.kafka, patience, NAMES,
+            EPOCH, metrics, 256,
         )  # fmt: skip
         self._offset = count()
         self.assign(1)

@@ -7,7 +7,7 @@ import csv
 import gzip
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -93,11 +93,26 @@ class Shop:
         return [name for name in expected if found[name] != expected[name]]
 
     def verdict(self) -> Verdict:
-        """On the sessions and on their lists, once all is quiet."""
-        expected = self.expected()
-        return judge(expected, self.found(expected), self.listed(expected), self.told())
+        """On the sessions and on their lists, and on users where they are kept, once all is quiet."""
+        oracle = self.oracle()
+        expected = oracle.sessions
+        verdict = judge(expected, self.found(expected), self.listed(expected), self.told())
+        return replace(verdict, misremembered=self._misremembered(oracle.users))
+
+    def users_that_differ(self) -> list[str]:
+        """Every user on the topic whose profile in Redis is not what one thread makes of the topic."""
+        return self._misremembered(self.oracle().users)
+
+    def _misremembered(self, expected: Mapping[str, Mapping[bytes, bytes]]) -> list[str]:
+        if self.settings.profiles == "off":
+            return []
+        found = self.ask([Call(("HGETALL", keys.profile(user_id))) for user_id in expected])
+        return [user_id for user_id, kept in zip(expected, found, strict=True) if kept != expected[user_id]]
 
     def expected(self) -> dict[str, dict[bytes, bytes]]:
+        return self.oracle().sessions
+
+    def oracle(self) -> topic.Oracle:
         return topic.oracle(topic.each(self.settings.kafka, self.names.clickstream, _WHOLE_TOPIC_S), self.epoch)
 
     def found(self, sessions: Collection[str]) -> dict[str, dict[bytes, bytes]]:

@@ -10,7 +10,9 @@ from itertools import count
 
 from prometheus_client import CollectorRegistry
 
+from schemas import profile
 from schemas.click import Click, encode
+from schemas.profile import Profile
 from schemas.session import State, fold
 from schemas.wire import EpochMs
 from serving.state.memory import MemorySessionStore
@@ -19,6 +21,7 @@ from stream.drafting import Surroundings
 from stream.intake import Delivery, read_batch
 from stream.metrics import Metrics
 from stream.patience import Patience
+from stream.profiles import Profiles
 from stream.rewind import Rewind
 from stream.watermarks import Watermarks
 from tests.kit.memory_log import MemoryLog
@@ -69,6 +72,7 @@ class World:
         around = Surroundings("", "", lambda: self.now, lambda: f"owner{next(self._numbers)}")
         same = self.log.same_topic
         self.course = Course(self.log, same, patience, self.metrics)
+        self.profiles = Profiles(self.store, patience, self.metrics, kept=True)
         self.watermarks = Watermarks(self.store, EPOCH, lambda: 0.0, self.metrics)
         self.rewind = Rewind(
             self.store, self.log, same, self.course, self.watermarks, self.lanes, patience, around, EPOCH, SAFETY_MS,
@@ -86,7 +90,8 @@ class World:
         batch = await self.course.follow([replace(each, generation=self.generation) for each in deliveries])
         intake = read_batch(batch, EPOCH)
         await self.store.fold(intake.works)
-        self.watermarks.folded(batch, intake.works)
+        begun = await self.profiles.remember(intake.users)
+        self.watermarks.folded(batch, intake.works, begun)
         self.position += len(batch)
 
     def write(self) -> None:
@@ -108,24 +113,39 @@ class World:
         self.store.server, self.store._known = f"server{next(self._servers)}", known
 
     def flush(self) -> None:
-        for held in (self.store._states, self.store._lists, self.store._pending, self.store._watermarks):
+        kept = self.store
+        for held in (kept._states, kept._profiles, kept._lists, kept._pending, kept._watermarks):
             held.clear()
 
     def finish(self) -> None:
         self.fold(len(self.deliveries))
 
     def differs(self) -> list[str]:
-        """The sessions that are not what one thread makes of the log."""
-        states: dict[str, State] = {}
-        for work in read_batch(self.deliveries, EPOCH).works:
+        """The sessions and users that are not what one thread makes of the log."""
+        states, profiles = dict[str, State](), dict[str, Profile]()
+        read = read_batch(self.deliveries, EPOCH)
+        for work in read.works:
             for record in work.records:
                 states[work.session_id], _ = fold(states.get(work.session_id, State()), record)
-        return [name for name, state in states.items() if asyncio.run(self.store.read(name)) != state]
+        for user in read.users:
+            for trace in user.records:
+                profiles[user.user_id], _ = profile.fold(profiles.get(user.user_id, Profile()), trace)
+        return [
+            *(name for name, state in states.items() if asyncio.run(self.store.read(name)) != state),
+            *(name for name, kept in profiles.items() if asyncio.run(self.store.profiles([name])) != [kept]),
+        ]
 
     def rewinds(self, cause: str) -> float:
         return self.metrics.registry.get_sample_value("nextclick_rewinds_total", {"cause": cause}) or 0
 
 
 def delivery(offset: int, time: int, session_id: str) -> Delivery:
-    click = Click(event_id=f"e{offset}", session_id=session_id, type="view", ts=EpochMs(time), item_id=f"i{offset}")
+    click = Click(
+        event_id=f"e{offset}",
+        session_id=session_id,
+        type="view",
+        ts=EpochMs(time),
+        item_id=f"i{offset % 100}",
+        user_id=f"u{offset % 3}",
+    )
     return Delivery(session_id.encode(), encode(click), (), 0, offset, time, lambda: None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from schemas import facts
 from schemas.session import Session
 from tests.kit.verdict import Verdict, judge
@@ -38,3 +40,7 @@ def test_a_list_of_an_older_state_is_none() -> None:
 
     assert (verdict.unlisted, verdict.unpublished) == (["b"], ["a"])
     assert not verdict.is_whole
+
+
+def test_a_profile_that_differs_is_damage_though_all_sessions_are_whole() -> None:
+    assert not replace(judge(EXPECTED, EXPECTED, LISTED, LISTED), misremembered=["u"]).is_whole

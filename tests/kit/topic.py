@@ -12,9 +12,10 @@ from aiokafka import AIOKafkaProducer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from schemas import facts
-from schemas.click import Click, encode, read
+from schemas import facts, profile, traits
+from schemas.click import Click, EraseUser, encode, read
 from schemas.errors import DataError
+from schemas.profile import Profile, Trace, concerned
 from schemas.session import Position, Record, State, fold
 from schemas.settings import Settings
 from serving.state import broker
@@ -145,17 +146,31 @@ def delete_records(settings: Settings, topic: str, before: Mapping[int, int]) ->
         admin.delete_records({TopicPartition(topic, partition): offset for partition, offset in before.items()})
 
 
-def oracle(raws: Iterable[Raw], epoch: str) -> dict[str, dict[bytes, bytes]]:
-    """What the sessions must be: the topic as the broker holds it, folded by one thread of Python."""
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """What must be kept: the topic as the broker holds it, folded by one thread of Python."""
+
+    sessions: dict[str, dict[bytes, bytes]]
+    users: dict[str, dict[bytes, bytes]]
+
+
+def oracle(raws: Iterable[Raw], epoch: str) -> Oracle:
     states: dict[str, State] = {}
+    profiles: dict[str, Profile] = {}
     for raw in raws:
         try:
             event = read(raw.key, raw.value, raw.headers)
         except DataError:
             continue
-        record = Record(event, raw.timestamp, Position(epoch, raw.partition, raw.offset))
-        states[event.session_id], _ = fold(states.get(event.session_id, State()), record)
-    return {name: facts.encode(state.session) if state.session else {} for name, state in states.items()}
+        position = Position(epoch, raw.partition, raw.offset)
+        if not isinstance(event, EraseUser):
+            record = Record(event, raw.timestamp, position)
+            states[event.session_id], _ = fold(states.get(event.session_id, State()), record)
+        if (user_id := concerned(event)) is not None:
+            trace = Trace(event if isinstance(event, Click) else None, raw.timestamp, position)
+            profiles[user_id], _ = profile.fold(profiles.get(user_id, Profile()), trace)
+    sessions = {name: facts.encode(state.session) if state.session else {} for name, state in states.items()}
+    return Oracle(sessions, {user_id: traits.encode(kept) for user_id, kept in profiles.items()})
 
 
 def eventually(holds: Callable[[], bool], what: str, timeout_s: float = _WAIT_S, every_s: float = 0.1) -> None:

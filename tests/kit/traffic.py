@@ -36,6 +36,8 @@ class Traffic:
     duplicates: float = 0.02
     #: The share that one of the sessions gets.
     hot: float = 0.0
+    #: Who the sessions belong to; 0 where nobody is known.
+    users: int = 0
     kinds: dict[EventType, int] = field(default_factory=lambda: EVERYTHING)
 
     def clicks(self, run: str, now: int) -> list[Click]:
@@ -48,6 +50,7 @@ class Traffic:
                 type=random.choices(list(self.kinds), list(self.kinds.values()))[0],
                 ts=EpochMs(now),
                 item_id=random.choice(ITEMS),
+                user_id=f"{run}-u{session % self.users}" if self.users else None,
             )
             for number, session in enumerate(self._sessions(random))
         ]

@@ -12,7 +12,7 @@ Hashes = Mapping[str, Mapping[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Names of sessions, and numbers of events."""
+    """Names of sessions and users, and numbers of events."""
 
     sessions: int
     #: Whose hash is not, byte for byte, the fold of the topic.
@@ -23,15 +23,18 @@ class Verdict:
     #: Whose newest state has no list, in Redis and on the topic.
     unlisted: Sequence[str]
     unpublished: Sequence[str]
+    #: Users whose profile is not, byte for byte, the fold of the topic.
+    misremembered: Sequence[str] = ()
 
     @property
     def is_whole(self) -> bool:
-        return not (self.differ or self.unlisted or self.unpublished)
+        return not (self.differ or self.unlisted or self.unpublished or self.misremembered)
 
     def __str__(self) -> str:
         return (
-            f"{len(self.differ)} of {self.sessions:,} sessions differ, {self.lost} events lost, "
-            f"{self.doubled} doubled, {len(self.unlisted)} lack a stored list, {len(self.unpublished)} a published one"
+            f"{len(self.differ)} of {self.sessions:,} sessions differ, {self.lost} events lost, {self.doubled} "
+            f"doubled, {len(self.unlisted)} lack a stored list, {len(self.unpublished)} a published one, "
+            f"{len(self.misremembered)} profiles differ"
         )
 
 

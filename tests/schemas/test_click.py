@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from schemas import click
-from schemas.click import Click, Erase, read
+from schemas.click import Click, Erase, EraseUser, read
 from schemas.errors import DataError
 from schemas.topics import OP_HEADER
 from schemas.wire import MAX_BYTES
@@ -121,6 +121,15 @@ def test_a_null_value_erases_only_with_its_header() -> None:
         assert refused.value.reason == "null_value"
     with pytest.raises(DataError):
         read(b"not a session", None, [(OP_HEADER, b"erase")])
+
+
+def test_a_user_is_erased_by_the_users_own_key() -> None:
+    order = [(OP_HEADER, b"erase-user")]
+    assert read("Jürgen, 7".encode(), None, order) == EraseUser("Jürgen, 7")
+    for key in (b"", b"\xff", b"u\n", b"x" * 129):
+        with pytest.raises(DataError) as refused:
+            read(key, None, order)
+        assert refused.value.reason == "key"
 
 
 @pytest.mark.parametrize(

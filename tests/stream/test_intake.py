@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from schemas.topics import DEAD_CUT, DEAD_OFFSET, DEAD_PARTITION, DEAD_REASON, DEAD_TIME, DEAD_TOPIC, Topics
+from dataclasses import replace
+
+from schemas.topics import (
+    DEAD_CUT,
+    DEAD_OFFSET,
+    DEAD_PARTITION,
+    DEAD_REASON,
+    DEAD_TIME,
+    DEAD_TOPIC,
+    OP_ERASE_USER,
+    OP_HEADER,
+    Topics,
+)
 from stream import dead
 from stream.intake import Delivery, read_batch
 
@@ -22,6 +34,24 @@ def test_a_batch_is_read_by_session_in_the_order_of_offsets() -> None:
     read = {work.session_id: [record.position.offset for record in work.records] for work in intake.works}
     assert read == {"a": [1, 3], "b": [2]}
     assert intake.letters == []
+
+
+def test_what_concerns_users_is_read_by_user_and_the_rest_by_session_alone() -> None:
+    def click(offset: int, session: str, user: str, more: str = "") -> Delivery:
+        value = (
+            f'{{"event_id":"e","session_id":"{session}","item_id":"i","type":"view","ts":5,"user_id":"{user}"{more}}}'
+        )
+        return delivery(offset, session, value.encode())
+
+    order = replace(delivery(5), key=b"u", value=None, headers=((OP_HEADER, OP_ERASE_USER),))
+    refused = click(4, "a", "u", ',"consent":false')
+
+    intake = read_batch([delivery(1, "a"), click(2, "a", "u"), click(3, "b", "u"), refused, order], "0badcafe")
+
+    sessions = {work.session_id: [record.position.offset for record in work.records] for work in intake.works}
+    assert sessions == {"a": [1, 2, 4], "b": [3]}
+    (user,) = intake.users
+    assert [(each.position.offset, each.click is None) for each in user.records] == [(2, False), (3, False), (5, True)]
 
 
 def test_one_bad_record_harms_none_of_its_neighbours() -> None:

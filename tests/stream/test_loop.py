@@ -275,6 +275,7 @@ class Named(Popular):
     """Notes by which thread it was asked."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.threads: list[threading.Thread] = []
 
     def rank(self, sessions: Sequence[Session], now: int) -> list[Ranked]:

@@ -131,7 +131,7 @@ def test_without_the_rewind_an_older_copy_stays_wrong() -> None:
     world.store._known = frozenset()
     world.finish()
 
-    assert len(world.differs()) == 5
+    assert len(world.differs()) == 5 + 3, "every session, and every user"
 
 
 def test_an_idle_worker_notices_a_failover_when_it_writes_its_watermarks() -> None:
@@ -159,6 +159,24 @@ def test_a_store_that_was_emptied_is_noticed_and_made_anew_though_some_was_folde
     assert world.rewinds("missing") == 1
     world.finish()
     assert world.differs() == []
+
+
+def test_a_profile_that_outlived_the_loss_is_kept_since_most_of_it_is_older_than_what_is_read_again() -> None:
+    """One shard of several was emptied: its profiles are begun anew, and those of the others have lost nothing."""
+    world = World(200)
+    world.fold(100)
+    world.write()
+    older = world.store._profiles["u1"]
+    del world.store._profiles["u2"]
+
+    world.store._watermarks.clear()
+    world.fold(20)
+    with pytest.raises(InvariantError, match="emptied"):
+        world.write()
+
+    kept = world.store._profiles
+    assert set(kept) == {"u0", "u1"}, "begun onto nothing, its guard would hide what went before"
+    assert len(kept["u1"].liked) >= len(older.liked)
 
 
 def test_an_emptied_store_is_made_anew_from_the_last_24_hours_alone() -> None:
@@ -290,7 +308,7 @@ STEPS = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(STEPS)
-def test_whatever_is_killed_restored_or_emptied_the_sessions_are_the_fold_of_the_log(
+def test_whatever_is_killed_restored_or_emptied_sessions_and_profiles_are_the_fold_of_the_log(
     steps: list[tuple[str, int]],
 ) -> None:
     world, copies = World(EVENTS), list[MemorySessionStore]()

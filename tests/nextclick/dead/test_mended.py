@@ -11,7 +11,7 @@ from nextclick.dead.parcel import pack
 from schemas.click import Click
 from schemas.errors import DataError, UsageError
 from schemas.letter import Coordinates, Letter, Source
-from schemas.topics import OP_ERASE, OP_HEADER
+from schemas.topics import OP_ERASE, OP_ERASE_USER, OP_HEADER
 from tests.worlds.histories import START_MS
 
 AT = Coordinates(3, 17)
@@ -110,3 +110,12 @@ def test_an_order_to_erase_is_sent_back_as_one() -> None:
     order = Letter(source, "no_time", "d", b"s1", None, ((OP_HEADER, OP_ERASE),))
     parcel = pack(order, {})
     assert (parcel.key, parcel.value, parcel.headers) == (b"s1", None, ((OP_HEADER, OP_ERASE),))
+
+
+def test_an_order_to_erase_a_user_that_an_older_worker_did_not_know_is_to_be_given_again() -> None:
+    order = Letter(
+        Source("clickstream", 3, 17, START_MS), "null_value", "d", b"u1", None, ((OP_HEADER, OP_ERASE_USER),)
+    )
+    with pytest.raises(DataError, match="nextclick user erase u1") as refusal:
+        pack(order, {})
+    assert refusal.value.reason == "user"
