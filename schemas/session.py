@@ -113,10 +113,6 @@ class Erased:
             return position.offset <= self.position.offset
         return record_time <= self.at
 
-    def covers(self, record: Record) -> bool:
-        """It is past. An erasure on another lane in the same millisecond is not: to forget once more is safe."""
-        return self.is_past(record.position, record.record_time + (1 if record.click is None else 0))
-
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -148,7 +144,7 @@ def fold(state: State, record: Record, idle_ms: int = IDLE_MS) -> tuple[State, O
     session, position, click = state.session or Session(), record.position, record.click
     if position.offset <= session.guards.get(position.lane, -1):
         return state, Outcome.STALE
-    if state.erased and state.erased.covers(record):
+    if state.erased and state.erased.is_past(position, record.record_time):
         # The guard went with the session; the marker stands in for it, also against the erasure itself.
         return state, Outcome.STALE if click is None else Outcome.FORGOTTEN
     if click is None:
@@ -162,10 +158,7 @@ def fold(state: State, record: Record, idle_ms: int = IDLE_MS) -> tuple[State, O
 
 
 def _erase(state: State, record: Record) -> State:
-    at, before = record.record_time, state.erased
-    if before:
-        # Two in one millisecond on two lanes: there is one marker, so what is past on either must be by its time.
-        at = max(at, before.at + (0 if before.position.lane == record.position.lane else 1))
+    at = max(record.record_time, state.erased.at if state.erased else 0)
     return State(None, Erased(record.position, at))
 
 

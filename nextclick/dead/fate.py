@@ -72,7 +72,7 @@ def foresee(before: Mapping[str, State], records: Iterable[Record]) -> list[Sent
 def seen(sent: Sent, after: State) -> Fate | None:
     """None while no worker has taken it."""
     position, click = sent.record.position, sent.record.click
-    is_past = after.erased is not None and after.erased.covers(sent.record)
+    is_past = after.erased is not None and after.erased.is_past(position, sent.record.record_time)
     if after.erased and click is not None and (is_past or click.ts <= after.erased.at):
         return Fate.FORGOTTEN
     passed = after.session is not None and after.session.guards.get(position.lane, -1) >= position.offset

@@ -171,7 +171,8 @@ class Installation(RuleBasedStateMachine):
 
     @rule()
     def give_the_topic_more_partitions(self) -> None:
-        """From now on a session is on another than before, where it may have been before that."""
+        """From now on a session is on another than before, where it may have been before that. It takes its time."""
+        self._pass(1)
         self.partition = 1 - self.partition
 
     # Who owned it once, and wakes

@@ -166,19 +166,6 @@ def test_an_erasure_holds_also_where_the_session_has_come_to_lie_on_another_part
     assert once_more.version == 1
 
 
-def test_an_erasure_is_obeyed_also_in_the_very_millisecond_of_one_on_another_partition(
-    stores: Stores, sid: str
-) -> None:
-    fast = Click(event_id="e2", session_id=sid, type="view", ts=EpochMs(START_MS + 60_000), item_id="lamp")
-    between = Record(fast, START_MS, Position("0badcafe", 0, 2))
-    stores.run(lambda store: store.fold([Work(sid, [erase(sid, 1), between])]))
-
-    again = replace(erase(sid, 7), position=Position("0badcafe", 1, 7))
-    (gone,) = stores.run(lambda store: store.fold([Work(sid, [again])]))
-
-    assert gone.outcomes == (Outcome.ERASED,)
-
-
 def test_a_list_for_an_earlier_incarnation_is_refused(stores: Stores, sid: str) -> None:
     (before,) = stores.run(lambda store: store.fold([Work(sid, [click(sid, 1)])]))
     stores.run(lambda store: store.fold([Work(sid, [click(sid, 2, now=START_MS + IDLE_MS + 1)])]))

@@ -150,12 +150,11 @@ local function taken(s, record, idle)
   return s, ts == record.ts and 'a' or 'c'
 end
 
--- It came to Kafka before the erasure. Of another lane, to which more partitions may move a session, only time tells;
--- an erasure in the same millisecond counts as a later one, since to forget once more is safe.
+-- It came to Kafka before the erasure. Of another lane, to which more partitions may move a session, only time tells.
 local function is_past(marker, record)
   if not marker.lane then return false end
   if marker.lane == record.lane then return record.offset <= tonumber(marker.offset) end
-  return record.now + (record.kind == ERASE and 1 or 0) <= tonumber(marker.at)
+  return record.now <= tonumber(marker.at)
 end
 
 local function pairs_to_table(flat)
@@ -190,11 +189,9 @@ while at <= #ARGV do
   elseif is_past(marker, record) then
     outcome = record.kind == ERASE and 's' or 'f'
   elseif record.kind == ERASE then
-    -- Two in one millisecond on two lanes: there is one marker, so what is past on either must be by its time.
-    local before = marker.lane and tonumber(marker.at) + (marker.lane == record.lane and 0 or 1) or 0
     marker = {
       lane = record.lane, offset = string.format('%.0f', record.offset),
-      at = string.format('%.0f', math.max(record.now, before)),
+      at = string.format('%.0f', math.max(record.now, tonumber(marker.at or 0))),
     }
     s, touched, erased, outcome = nil, false, true, 'e'
   elseif marker.at and record.ts <= tonumber(marker.at) then
