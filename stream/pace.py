@@ -31,7 +31,7 @@ class Pace:
     def __init__(self, clock: Callable[[], float], on_the_loop_s: float = ON_THE_LOOP_S) -> None:
         self._clock = clock
         self._on_the_loop_s = on_the_loop_s
-        self._each_s = 0.0
+        self._each_s = self._made_s = 0.0
         self._backlog_until_s = self._rest_until_s = -inf
 
     @contextmanager
@@ -41,12 +41,18 @@ class Pace:
         yield
         ended = self._clock()
         self._rest_until_s = ended + _REST * (ended - begun)
-        took_s = (ended - begun) / sessions
-        self._each_s = took_s if not self._each_s else (1 - _NEWEST) * self._each_s + _NEWEST * took_s
+        self._each_s = _mean(self._each_s, (ended - begun) / sessions)
+
+    @contextmanager
+    def making(self, sessions: int) -> Iterator[None]:
+        """Around a batch while its lists are made, wherever that is; what they wait for then is not the ranker's."""
+        begun = self._clock()
+        yield
+        self._made_s = _mean(self._made_s, (self._clock() - begun) / sessions)
 
     def is_short(self, sessions: int) -> bool:
         """Ranked sooner than it is worth to have another thread do it. Of what was never done nobody knows."""
-        return 0 < sessions * self._each_s <= self._on_the_loop_s
+        return 0 < sessions * self._made_s <= self._on_the_loop_s
 
     def folded(self, age_ms: int) -> None:
         """How old the newest click of a batch is. Unless another follows within a second, a backlog is at its end."""
@@ -64,3 +70,7 @@ class Pace:
     def is_behind(self, waiting: int) -> bool:
         """Whoever comes last would wait for longer than is promised."""
         return waiting * self._each_s > WITHIN_S
+
+
+def _mean(before: float, newest: float) -> float:
+    return newest if not before else (1 - _NEWEST) * before + _NEWEST * newest

@@ -308,7 +308,7 @@ class Ranking:
         What takes longer is done beside it, so that no fold waits for a slow ranker.
         """
         taken = await self._profiles.recall(taken)
-        with self._metrics.rank_seconds.time():
+        with self._metrics.rank_seconds.time(), self._pace.making(len(taken)):
             if self._pace.is_short(len(taken)):
                 return self._drafts(taken, self._ranker)
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._drafts, taken, self._ranker)

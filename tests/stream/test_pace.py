@@ -18,7 +18,7 @@ def paced(*batches: tuple[int, float]) -> Pace:
     clock = Clock()
     pace = Pace(clock)
     for sessions, seconds in batches:
-        with pace.ranking(sessions):
+        with pace.ranking(sessions), pace.making(sessions):
             clock.now_s += seconds
     return pace
 
@@ -86,3 +86,14 @@ def test_a_few_sessions_of_a_quick_ranker_are_short_and_many_or_those_of_a_slow_
     assert quick.is_short(32)
     assert not quick.is_short(64)
     assert not paced((1, 0.1)).is_short(1)
+
+
+def test_lists_that_wait_for_a_slow_store_are_short_all_the_same() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    with pace.ranking(1):
+        with pace.making(1):
+            clock.now_s += 0.001
+        clock.now_s += 10
+    assert pace.is_short(32)
+    assert pace.is_behind(1)
