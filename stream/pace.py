@@ -16,7 +16,7 @@ WITHIN_S: Final = 1.0
 #: After so long a silence nobody is there to see a list: the session is ranked at its next click.
 SILENT_MS: Final = 5 * 60_000
 #: For so long the event loop may rank. Longer things are done beside it, where they take twice as long.
-ON_THE_LOOP_S: Final = 0.05
+ON_THE_LOOP_S: Final = 0.1
 #: What is folded so long after it came is a backlog.
 _BACKLOG_MS: Final = 10_000
 #: So many times as long as it ranked, ranking then rests, unless the backlog ends before.

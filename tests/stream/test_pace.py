@@ -84,8 +84,8 @@ def test_what_was_never_ranked_may_take_long() -> None:
 def test_a_few_sessions_of_a_quick_ranker_are_short_and_many_or_those_of_a_slow_one_are_not() -> None:
     quick = paced((32, 0.032))
     assert quick.is_short(32)
-    assert not quick.is_short(64)
-    assert not paced((1, 0.1)).is_short(1)
+    assert not quick.is_short(128)
+    assert not paced((1, 0.2)).is_short(1)
 
 
 def test_lists_that_wait_for_a_slow_store_are_short_all_the_same() -> None:
