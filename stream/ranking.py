@@ -102,7 +102,7 @@ class Ranking:
         self._done: list[Mark] = []
         #: Held from the first mark of a batch to its last offer, so that lanes change hands only in between.
         self.turn = asyncio.Lock()
-        # One thread: no two batches compete for a core.
+        # One thread: no two batches compete for a core, and whoever waits behind one knows that it is done.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rank")
 
     async def expect(self, works: Sequence[Work]) -> list[Mark]:
