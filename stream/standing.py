@@ -24,8 +24,8 @@ _FAR_BITS: Final = 32 - _NEAR_BITS
 
 
 class Standing:
-    """One puts at a time; another thread may look meanwhile. A list that is put while somebody looks was made after what
-    is looked for had gone, so that it is of no matter whether it is met whole, in part, or not.
+    """One puts at a time; another thread may look meanwhile. A list that is put while somebody looks was made after
+    what is looked for had gone, so that it is of no matter whether it is met whole, in part, or not.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
