@@ -1,0 +1,102 @@
+"""An operation of the API: declared once, and from that parsed, routed, documented and checked.
+
+Its parameters are one msgspec struct: those that the path names come from the path, the rest from the
+query. What a field's Meta says is what a request is refused for and what openapi.json tells.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from schemas import wire
+from serving.http.problems import Refused
+from serving.http.request import Caller, Request
+from serving.http.response import Response, Stream
+
+P = TypeVar("P", bound=msgspec.Struct)
+
+Answer = Response | Stream
+
+#: Of what a path or a query may have in it, more than any of ours needs.
+_PARAMETERS_MAX: Final = 16
+_NAMED: Final = re.compile(r"\{(\w+)\}")
+#: Where msgspec says what is wrong: "... - at `$.limit`".
+_AT: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+_UNKNOWN: Final = re.compile(r"unknown field `([A-Za-z0-9_]{1,64})`")
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """No parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[P]):
+    method: str
+    #: Such as /v1/recommendations/{session_id}.
+    path: str
+    summary: str
+    parameters: type[P]
+    answer: Callable[[P, Request, Caller], Awaitable[Answer]]
+    #: What each status carries: the type of its JSON body, or None for none. Problems are told of by themselves.
+    answers: Mapping[int, Any] = field(default_factory=dict)
+    #: Media type -> type of the body, where one is taken.
+    bodies: Mapping[str, Any] = field(default_factory=dict)
+    #: Statuses of problems that it may answer with, beside those that every operation may.
+    problems: tuple[int, ...] = ()
+    #: Answered to whoever asks, without a key.
+    public: bool = False
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """What a path must look like to be this one's; groups are named like its parameters."""
+        return re.compile(_NAMED.sub(r"(?P<\1>[^/]+)", self.path))
+
+    def parse(self, named: Mapping[str, str], query: str) -> P:
+        """The parameters, or Refused with the name of the first that is wrong."""
+        given = {name: _decoded(name, value) for name, value in named.items()}
+        for name, value in _pairs(query):
+            if name in given:
+                raise Refused(400, "invalid", "it is given twice, or is part of the path", _shown(name))
+            given[name] = value
+        try:
+            return msgspec.convert(given, self.parameters, strict=False, dec_hook=wire.read_special)
+        except msgspec.ValidationError as error:
+            raise invalid(error) from None
+
+
+def invalid(error: msgspec.ValidationError) -> Refused:
+    """What msgspec found, as the client is told: the field, and what it must be."""
+    said = str(error)
+    unknown = _UNKNOWN.search(said)
+    if "unknown field" in said:
+        return Refused(400, "invalid", "there is no such parameter", unknown.group(1) if unknown else "")
+    at = _AT.search(said)
+    return Refused(400, "invalid", _AT.sub("", said), _shown(at.group(1)) if at else "")
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    parts = query.split("&") if query else []
+    if len(parts) > _PARAMETERS_MAX:
+        raise Refused(400, "invalid", f"at most {_PARAMETERS_MAX} parameters are taken")
+    pairs = (part.partition("=") for part in parts)
+    return [(name, _decoded(name, value.replace("+", " "))) for name, _, value in pairs]
+
+
+def _decoded(name: str, value: str) -> str:
+    if "%" not in value:
+        return value
+    try:
+        return unquote_to_bytes(value).decode()
+    except UnicodeDecodeError:
+        raise Refused(400, "invalid", "it is not UTF-8", _shown(name)) from None
+
+
+def _shown(name: str) -> str:
+    """A field's name as an answer may have it: ours are such words, what else was sent is not repeated."""
+    return name if re.fullmatch(r"[A-Za-z0-9_.\[\]]{1,64}", name) else ""

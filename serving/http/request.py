@@ -1,0 +1,35 @@
+"""What a client asked, as the parts of the endpoint see it: checked for its size and its syntax, for nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    #: As it came, without the query; nothing in it is decoded.
+    path: str
+    query: str = ""
+    #: Names in lower case; each at most once.
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    #: Where it came from, or what the proxy that we trust says of that.
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as far as key and token prove it."""
+
+    #: Which of the site's keys; its name, not the key.
+    key: str = ""
+    #: The session that the token is for; None without a token, or with one that proves nothing.
+    session_id: str | None = None
+    user_id: str | None = None
+    #: Security is switched off: whoever asks may name any session.
+    trusted: bool = False
+
+    def may_see(self, session_id: str) -> bool:
+        return self.trusted or self.session_id == session_id
