@@ -55,3 +55,6 @@ class Gathered:
             for (_, future), reply in zip(together, replies, strict=True):
                 if not future.done():
                     future.set_result(reply)
+        finally:
+            for _, future in together:
+                future.cancel()  # whatever it was, nobody is left waiting
