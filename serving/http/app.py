@@ -113,4 +113,3 @@ class _Preflight(Exception):
     def __init__(self, response: Response) -> None:
         super().__init__()
         self.response = response
-
