@@ -86,6 +86,11 @@ class Stock:
         #: Held while the shelf in service is seen to, so that no other takes its place meanwhile.
         self._turn = asyncio.Lock()
 
+    @property
+    def stocked(self) -> Stocked:
+        """What ranks, as far as the catalogue has been read for it."""
+        return self._shelf.assortment.stocked
+
     async def open(self) -> None:
         """Takes as long as reading the whole catalogue does, but no longer than the budget without an answer."""
         while not self._shelf.catalogue.caught_up:
