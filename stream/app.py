@@ -33,8 +33,11 @@ from serving.state.catalogue import Catalogue
 from serving.state.following import Following
 from serving.state.limits import ProfileTtl
 from serving.state.log import Log
+from serving.state.patience import Patience
 from serving.state.producer import Producer
 from serving.state.redis import RedisSessionStore
+from serving.state.stock import Stock
+from serving.state.succession import Succession
 from stream import dump, probes
 from stream.course import Course
 from stream.drafting import Surroundings
@@ -45,14 +48,11 @@ from stream.loop import Loop
 from stream.metrics import Metrics
 from stream.outbox import Outbox
 from stream.pace import Pace
-from stream.patience import Patience
 from stream.profiles import Profiles
 from stream.progress import Progress
 from stream.ranking import Ranking
 from stream.rewind import Rewind, safety_ms
 from stream.soundings import Soundings
-from stream.stock import Stock
-from stream.succession import Succession
 from stream.transport import WorkerTransport, configured, delivery, now_ms
 from stream.vitals import Vitals
 from stream.watchdog import Limits, Watchdog

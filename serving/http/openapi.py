@@ -64,6 +64,8 @@ _SECURITY: Final = {
     },
     "token_of_stream": {"type": "apiKey", "in": "query", "name": "token", "description": "Likewise."},
 }
+#: Parameters of a stream that are told of as what proves who asks.
+_PROOFS: Final = frozenset(scheme["name"] for scheme in _SECURITY.values() if scheme["in"] == "query")
 _IN_HEADERS: Final[list[dict[str, list[str]]]] = [{"key": [], "token": []}, {"key": []}]
 _IN_QUERY: Final[list[dict[str, list[str]]]] = [{"key_of_stream": [], "token_of_stream": []}, {"key_of_stream": []}]
 
@@ -118,7 +120,7 @@ def _described(operation: Operation[Any], schemas: _Schemas) -> Described:
 def _security(operation: Operation[Any]) -> list[dict[str, list[str]]]:
     if operation.public:
         return []
-    return [*_IN_HEADERS, *_IN_QUERY] if _bare(operation.media_type) == STREAM else _IN_HEADERS
+    return [*_IN_HEADERS, *_IN_QUERY] if operation.is_stream else _IN_HEADERS
 
 
 def _problems(operation: Operation[Any]) -> list[int]:
@@ -138,7 +140,8 @@ def _refusal(status: int, schemas: _Schemas) -> Answer:
 
 
 def _answer(status: int, kind: Any, operation: Operation[Any], schemas: _Schemas) -> Answer:
-    content = {} if kind is None else {_bare(operation.media_type): Media(schemas.of(kind))}
+    media = STREAM if operation.is_stream else _bare(operation.media_type)
+    content = {} if kind is None else {media: Media(schemas.of(kind))}
     links = {
         name: {"operationId": name, "parameters": dict(where)}
         for name, where in operation.followed_by.items()
@@ -153,7 +156,8 @@ def _headers(said: Mapping[str, str]) -> dict[str, Header]:
 
 def _parameters(operation: Operation[Any], schemas: _Schemas) -> list[Parameter]:
     taken = schemas.taken(operation.parameters)
-    given = {name: _given(schema) for name, schema in taken["properties"].items()}
+    proofs = _PROOFS if operation.is_stream else ()
+    given = {name: _given(schema) for name, schema in taken["properties"].items() if name not in proofs}
     return [
         Parameter(
             name=name,

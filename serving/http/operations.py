@@ -52,6 +52,8 @@ class Operation(Generic[P]):
     problems: tuple[int, ...] = ()
     #: Answered to whoever asks, without a key.
     public: bool = False
+    #: Answered by server-sent events; whoever asks has no headers of its own to prove itself with.
+    is_stream: bool = False
     #: What its answers are, problems aside.
     media_type: str = JSON
     #: For the docs: what the summary leaves open.
@@ -96,6 +98,8 @@ def invalid(error: msgspec.ValidationError) -> Refused:
     if "unknown field" in said:
         return Refused(400, "invalid", "there is no such parameter", unknown.group(1) if unknown else "")
     at = _AT.search(said)
+    if said.startswith("Invalid enum value"):  # what msgspec says of it repeats it
+        said = "it is none of those that there are"
     return Refused(400, "invalid", _AT.sub("", said), _shown(at.group(1)) if at else "")
 
 

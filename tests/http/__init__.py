@@ -1,1 +1,1 @@
-"""Laws of the endpoint."""
+"""Tests of serving/http: the endpoint."""

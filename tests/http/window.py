@@ -60,7 +60,7 @@ OPERATIONS: Final[list[Operation[Any]]] = [
         Asked,
         _nobody,
         {200: str},
-        media_type="text/event-stream",
+        is_stream=True,
     ),
     Operation("GET", "/v1/items/{item_id}/similar", "What is like an item", Near, _nobody, {200: list[Recommendation]}),
     Operation(
