@@ -174,9 +174,8 @@ def _given(schema: Schema) -> Schema:
     """Of a parameter: one that may be null is one that may be left out, and none is null when it is there."""
     given = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
     kinds = [kind for kind in given.pop("anyOf", ()) if kind != {"type": "null"}]
-    if len(kinds) == 1:
-        return given | kinds[0]
-    return given | {"anyOf": kinds} if kinds else given
+    one_of: Schema = kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}
+    return given | one_of
 
 
 def _heeded(operation: Operation[Any]) -> list[Parameter]:
