@@ -307,6 +307,32 @@ class Settings:
     address_limit: str = _limit(
         "20/40", "Requests a second from one address (of IPv6 from one /64 network), and how many at once."
     )
+    serve_host: str = _setting(
+        "127.0.0.1",
+        "The address that the endpoint serves on.",
+        "an address of this host",
+        _text(r"[A-Za-z0-9.:_-]{1,255}"),
+    )
+    serve_port: int = _number(8_080, 1, 65_535, "The port that the endpoint serves on; all its processes share it.")
+    serve_processes: int = _number(
+        1, 1, 256, "Processes of the endpoint; process i serves its metrics and health on `metrics_port` + i."
+    )
+    connections_max: int = _number(4_096, 16, 65_536, "Connections that one process of the endpoint holds open.")
+    streams_max: int = _number(2_000, 0, 65_536, "Streams that one process of the endpoint holds open.")
+    redis_read_ms: int = _number(
+        80,
+        5,
+        2_000,
+        "Milliseconds that a request waits for Redis; then it is answered from what the process knows, and for a "
+        "moment nobody asks Redis.",
+    )
+    drain_s: int = _number(
+        3,
+        0,
+        60,
+        "Seconds between the signal to end, from which on `/ready` says 503, and the endpoint's letting nobody in any "
+        "more: as long as your load balancer takes to notice.",
+    )
     log_level: str = _choice("info", ("debug", "info", "warning", "error"), "The least that is logged.")
 
     @classmethod

@@ -28,7 +28,7 @@ from prometheus_client import CollectorRegistry
 from schemas.errors import NextclickError, RedisError
 from schemas.settings import Settings
 from schemas.topics import Topics
-from serving.state import topics
+from serving.state import probes, topics
 from serving.state.catalogue import Catalogue
 from serving.state.following import Following
 from serving.state.limits import ProfileTtl
@@ -38,7 +38,7 @@ from serving.state.producer import Producer
 from serving.state.redis import RedisSessionStore
 from serving.state.stock import Stock
 from serving.state.succession import Succession
-from stream import dump, probes
+from stream import dump
 from stream.course import Course
 from stream.drafting import Surroundings
 from stream.epoch import Epoch

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -38,7 +38,7 @@ class Guards(Protocol):
 
     def headers(self, request: Request) -> Headers: ...
 
-    def preflight(self, request: Request, methods: Iterable[str]) -> Response | None: ...
+    def preflight(self, request: Request, methods: Collection[str]) -> Response | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,7 @@ EXPOSED: Final = (
 )
 _MAX_AGE_S: Final = 600
 #: Caches keep answers to one origin from another, also where this one is not on the list.
-_ALWAYS: Final[Headers] = (
-    ("Vary", "Origin"),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
-)
+_ALWAYS: Final[Headers] = (("Vary", "Origin"),)
 
 
 class Cors:

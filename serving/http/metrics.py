@@ -52,7 +52,7 @@ class Metrics:
         self.behind = Counter(
             "nextclick_http_behind", "Waits for a list that knows a click which ended without it.", registry=registry
         )
-        self.limited = Counter(
+        self.limited_by = Counter(
             "nextclick_http_rate_limited", "Requests refused for their number, by whose limit.", ["whose"],
             registry=registry,
         )  # fmt: skip
@@ -70,7 +70,23 @@ class Metrics:
             "nextclick_http_degraded", "1 for what this process does without at the moment.", ["service"],
             registry=registry,
         )  # fmt: skip
-        self.model = Gauge("nextclick_http_model", "The model in service.", ["version"], registry=registry)
+        self.model = Gauge("nextclick_model", "The model in service.", ["version"], registry=registry)
+        self.catalogue_entries = Counter(
+            "nextclick_catalogue_entries", "Entries of the catalogue that were read.", registry=registry
+        )
+        self.catalogue_hidden = Gauge(
+            "nextclick_catalogue_hidden_items", "The model's items that are not to be had.", registry=registry
+        )
+        self.catalogue_newcomers = Gauge(
+            "nextclick_catalogue_newcomers", "Items that rank and came after the bundle was made.", registry=registry
+        )
+        self.bundle_swaps = Counter(
+            "nextclick_bundle_swaps", "Bundles that took the place of another.", registry=registry
+        )
+        self.bundle_refused = Counter(
+            "nextclick_bundle_refused", "Bundles that did not get to answer; the one in service stayed.", ["reason"],
+            registry=registry,
+        )  # fmt: skip
         self._answered: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, route: str, status: int, seconds: float) -> None:
@@ -82,3 +98,9 @@ class Metrics:
             self._answered[key] = counts
         counts[0].inc()
         counts[1].observe(seconds)
+
+    def limited(self, by: str) -> None:
+        self.limited_by.labels(by).inc()
+
+    def counted_here(self) -> None:
+        self.limits_local.inc()

@@ -58,13 +58,16 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ge=0, le=_WAIT_MAX_S, description="Seconds to wait for another list than the one that If-None-Match names."
         ),
     ] = 0
-    after: Annotated[
-        str | None,
-        Meta(
-            pattern=_POSITION,
-            description="The position of an event that was posted: waits, 2 s at most, for a list that knows it.",
-        ),
-    ] = None
+    after: (
+        Annotated[
+            str,
+            Meta(
+                pattern=_POSITION,
+                description="The position of an event that was posted: waits, 2 s at most, for a list that knows it.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Recommendations:

@@ -1,0 +1,73 @@
+"""docker-compose.yml is what the Compose Specification knows, what the settings know, and closed where it can be."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Final
+
+import pytest
+
+from nextclick.cli import parser
+from schemas.settings import ENVIRONMENT_PREFIX, Settings
+from tests.deploy.composition import COMPOSE, Service, read
+
+SERVICES: Final = read({})
+OURS: Final = [service for service in SERVICES.values() if service.ours]
+ALL: Final = pytest.mark.parametrize("service", SERVICES.values(), ids=lambda service: service.name)
+
+
+def test_it_is_what_the_compose_specification_knows() -> None:
+    command = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("service", OURS, ids=lambda service: service.name)
+def test_every_variable_of_ours_is_a_setting_and_every_command_a_verb(service: Service) -> None:
+    assert {name for name in service.environment if not name.startswith(ENVIRONMENT_PREFIX)} == set()
+    Settings.read(service.environment, {})
+    assert parser().parse_args(service.command).run
+
+
+@ALL
+def test_what_is_mounted_is_there_and_may_only_be_read(service: Service) -> None:
+    assert [mount for mount in service.mounts if not (mount.source.exists() and mount.read_only)] == []
+
+
+@ALL
+def test_nobody_can_become_more_than_it_is(service: Service) -> None:
+    told = service.told
+
+    assert told["read_only"] is True
+    assert told["cap_drop"] == ["ALL"]
+    assert told["security_opt"] == ["no-new-privileges:true"]
+    assert re.fullmatch(r"\d+[mg]", told["mem_limit"])
+    assert not {"privileged", "cap_add", "pid", "ipc", "network_mode"} & set(told)
+    assert "docker.sock" not in str(told)
+
+
+@ALL
+def test_every_image_is_one_that_was_meant(service: Service) -> None:
+    _, _, tag = service.image.rpartition(":")
+    assert re.match(r"v?\d+\.\d+", tag), f"{service.image} may be another tomorrow"
+
+
+@ALL
+def test_whoever_is_awaited_can_say_that_it_is_there(service: Service) -> None:
+    for name, condition in service.awaits.items():
+        awaited = SERVICES[name]
+        assert condition == ("service_completed_successfully" if awaited.runs_once else "service_healthy")
+        assert awaited.runs_once or awaited.health or awaited.ours
+
+
+@ALL
+def test_ports_are_published_to_this_machine_alone(service: Service) -> None:
+    assert {port.address for port in service.published} <= {"127.0.0.1"}
+    assert not service.published or "outside" in service.told["networks"]
+
+
+def test_another_bundle_is_one_variable_away() -> None:
+    told = {mount.source.name for mount in read({"BUNDLE": "./bundles"})["worker"].mounts}
+    assert told == {"bundles"}
