@@ -173,10 +173,9 @@ def _parameters(operation: Operation[Any], schemas: _Schemas) -> list[Parameter]
 def _given(schema: Schema) -> Schema:
     """Of a parameter: one that may be null is one that may be left out, and none is null when it is there."""
     given = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
-    kinds: list[Schema] = [kind for kind in given.pop("anyOf", ()) if kind != {"type": "null"}]
-    if len(kinds) == 1:
-        return {**given, **kinds[0]}
-    return given | {"anyOf": kinds} if kinds else given
+    kinds = [kind for kind in given.pop("anyOf", ()) if kind != {"type": "null"}]
+    one_of: Schema = kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}
+    return given | one_of
 
 
 def _heeded(operation: Operation[Any]) -> list[Parameter]:
