@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas.settings import Settings
 from schemas.topics import Topics
+from serving.http import docs, erase, events
 from serving.http.app import App
 from serving.http.bells import Bells
 from serving.http.connection import Bounds
@@ -36,12 +37,15 @@ from serving.state import probes
 from serving.state.breaker import Breaker, Circuit
 from serving.state.catalogue import Catalogue
 from serving.state.channels import Channels
+from serving.state.clickstream import Clickstream
+from serving.state.erasure import Erasure
 from serving.state.following import Following
 from serving.state.fused import Fused
 from serving.state.gathered import Gathered
 from serving.state.patience import Patience
 from serving.state.pipeline import Pipeline
 from serving.state.readings import Readings
+from serving.state.redis import RedisSessionStore
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +81,16 @@ class Endpoint:
         lists = Listing(Readings(Gathered(redis)), self._shelf, self.metrics)
         self._polls = Recommendations(lists, self._bells, self.metrics)
         self._streams = Streams(lists, self._bells, self.metrics, settings.streams_max)
-        operations = [*self._polls.operations(), *self._streams.operations()]
-        self._server = Server(App(operations, self._guard, self.metrics), Bounds(), settings.connections_max)
+        self._clickstream = Clickstream.of(settings)
+        self._store = RedisSessionStore(settings.redis)
+        own = [
+            *self._polls.operations(),
+            *self._streams.operations(),
+            *events.operations(self._clickstream, self._clickstream.names.clickstream, _now_ms),
+            *erase.operations(Erasure(self._clickstream, self._store)),
+        ]
+        app = App([*own, *docs.operations(own)], self._guard, self.metrics)
+        self._server = Server(app, Bounds(), settings.connections_max)
         self.health = Health(self._degraded, lambda: self._shelf.stocked.version)
 
     async def run(self, ended: asyncio.Event) -> None:
@@ -86,6 +98,7 @@ class Endpoint:
         await self._shelf.open(_CATALOGUE_S)
         parts: list[Coroutine[Any, Any, None]] = [
             self._shelf.run(),
+            self._clickstream.run(),
             self._channels.listen(self._bells.ring, self._bells.ring_all),
             self._look(),
         ]
@@ -103,6 +116,8 @@ class Endpoint:
             task.cancel()
         await asyncio.gather(*tasks, waiting, return_exceptions=True)
         await self._guard.close()
+        await self._clickstream.close()
+        await self._store.close()
         await self._pipeline.close()
         await self._counting.close()
 
@@ -127,8 +142,16 @@ class Endpoint:
             await asyncio.sleep(_LOOK_S)
 
     def _degraded(self) -> frozenset[str]:
-        lacking = self._shelf.degraded
-        return lacking if self._breaker.circuit is Circuit.CLOSED else lacking | {"redis"}
+        lacking = set(self._shelf.degraded)
+        if self._breaker.circuit is not Circuit.CLOSED:
+            lacking.add("redis")
+        if self._clickstream.is_away:
+            lacking.add("kafka")
+        return frozenset(lacking)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def run(settings: Settings, number: int, parent_ended: Callable[[asyncio.Event], None] | None = None) -> int:
