@@ -72,9 +72,7 @@ class Streams:
                 Asked,
                 self.answer,
                 answers={200: str},
-                heeds={
-                    "Last-Event-ID": "The id of the last event that the client has; nothing is sent while it is the newest."
-                },
+                heeds={"Last-Event-ID": "The last event that the client has; nothing is sent while it is the newest."},
                 is_stream=True,
                 media_type=MEDIA_TYPE,
             )
