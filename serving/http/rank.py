@@ -29,12 +29,11 @@ from serving.ranking.assortment import Stocked
 from serving.ranking.demand import Ranking
 from serving.ranking.ranker import EMPTY_CATALOGUE
 from serving.ranking.rules import withheld
-from serving.state.readings import Remembered
+from serving.state.readings import NOBODY, Remembered
 
 REDIS: Final = "redis"
 
 _JSON: Final = "application/json"
-_NOBODY: Final = Remembered(None, None, "")
 
 
 class Reads(Protocol):
@@ -86,7 +85,7 @@ class OnDemand:
     async def answer(self, _: Nothing, request: Request, caller: Caller) -> Response:
         asked = _read(request)
         placement = self._placements.named(asked.placement)
-        known, lacks = _NOBODY, None
+        known, lacks = NOBODY, None
         if asked.session_id is not None and caller.may_see(asked.session_id):
             try:
                 known = await self._readings.remembered(asked.session_id)

@@ -10,13 +10,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from serving.http.problems import Refused
+from schemas.errors import ServiceError
 
 T = TypeVar("T")
 
 #: More would wait longer than anybody does for a page.
 _WAITING_MAX: Final = 128
-_RETRY: Final = (("Retry-After", "1"),)
 
 
 class Turns:
@@ -26,9 +25,9 @@ class Turns:
         self._turn = asyncio.Lock()
 
     async def take(self, work: Callable[[], T]) -> T:
-        """What the work makes, when it is its turn; Refused when too many wait."""
+        """What the work makes, when it is its turn; ServiceError when too many wait."""
         if self._waiting >= self._waiting_max:
-            raise Refused(503, "unavailable", "too much is to be ranked just now", headers=_RETRY)
+            raise ServiceError("more is to be ranked than can be; ask again in a second")
         self._waiting += 1
         try:
             async with self._turn:
