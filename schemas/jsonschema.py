@@ -10,6 +10,7 @@ from schemas.bundle import Manifest
 from schemas.click import Click
 from schemas.errors import InvariantError
 from schemas.item import Item
+from schemas.ranking import Ranking
 from schemas.recommendation import Recommendation
 from schemas.wire import EpochMs
 
@@ -19,6 +20,7 @@ _PUBLISHED: Final[dict[str, type]] = {
     "item.json": Item,
     "recommendation.json": Recommendation,
     "manifest.json": Manifest,
+    "ranking.json": Ranking,
 }
 
 

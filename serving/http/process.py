@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import signal
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,14 +27,18 @@ from serving.http import docs, erase, events
 from serving.http.app import App
 from serving.http.bells import Bells
 from serving.http.connection import Bounds
+from serving.http.fallback import Fallback
 from serving.http.guard import Guard
 from serving.http.health import Health
 from serving.http.listing import Listing
 from serving.http.metrics import Metrics
+from serving.http.placements import Placements
+from serving.http.rank import OnDemand
 from serving.http.recommendations import Recommendations
 from serving.http.server import Server
 from serving.http.shelf import Shelf
 from serving.http.streams import Streams
+from serving.http.turns import Turns
 from serving.state import probes
 from serving.state.breaker import Breaker, Circuit
 from serving.state.catalogue import Catalogue
@@ -54,6 +60,8 @@ _END_S: Final = 5.0
 #: A catalogue that is longer in coming is followed while answers are given.
 _CATALOGUE_S: Final = 30.0
 _LOOK_S: Final = 1.0
+#: Of lists that are made here. No two processes begin near each other.
+_ids: Final = count(secrets.randbits(62))
 
 
 class Endpoint:
@@ -69,16 +77,19 @@ class Endpoint:
         self._guard = Guard(settings, self._counting, self.metrics)
         self._bells = Bells()
         self._channels = Channels(settings.redis)
-        topic = Topics.named(settings.topic_prefix).catalog
+        names = Topics.named(settings.topic_prefix)
         endless = Patience(float("inf"), time.monotonic, asyncio.sleep)
         self._shelf = Shelf(
             Following(Path(settings.bundle)),
-            lambda: Catalogue(settings.kafka, topic, settings.fetch_wait_ms),
+            lambda: Catalogue(settings.kafka, names.catalog, settings.fetch_wait_ms),
             endless,
             time.monotonic,
             self.metrics,
         )
-        lists = Listing(Readings(Gathered(redis)), self._shelf, self.metrics)
+        readings, placements = Readings(Gathered(redis)), Placements.load(settings.placements)
+        ranking = OnDemand(self._shelf, readings, placements, Turns(), names.clickstream, _now_ms, _new_id)
+        fallback = Fallback(self._shelf, placements, _now_ms, _new_id)
+        lists = Listing(readings, self._shelf, placements, ranking, fallback, self.metrics)
         self._polls = Recommendations(lists, self._bells, self.metrics)
         self._streams = Streams(lists, self._bells, self.metrics, settings.streams_max)
         self._clickstream = Clickstream.of(settings)
@@ -86,6 +97,7 @@ class Endpoint:
         own = [
             *self._polls.operations(),
             *self._streams.operations(),
+            *ranking.operations(),
             *events.operations(self._clickstream, self._clickstream.names.clickstream, _now_ms),
             *erase.operations(Erasure(self._clickstream, self._store)),
         ]
@@ -176,3 +188,11 @@ def run(settings: Settings, number: int, parent_ended: Callable[[asyncio.Event],
     with suppress(KeyboardInterrupt):
         uvloop.run(serve())
     return 0
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _new_id() -> str:
+    return f"{next(_ids):016x}"
