@@ -11,6 +11,7 @@ from schemas.click import Click
 from schemas.errors import InvariantError
 from schemas.item import Item
 from schemas.recommendation import Recommendation
+from schemas.similar import SimilarItems
 from schemas.wire import EpochMs
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -18,6 +19,7 @@ _PUBLISHED: Final[dict[str, type]] = {
     "click.json": Click,
     "item.json": Item,
     "recommendation.json": Recommendation,
+    "similar.json": SimilarItems,
     "manifest.json": Manifest,
 }
 
