@@ -37,6 +37,7 @@ from serving.http.rank import OnDemand
 from serving.http.recommendations import Recommendations
 from serving.http.server import Server
 from serving.http.shelf import Shelf
+from serving.http.similar import SimilarProducts
 from serving.http.streams import Streams
 from serving.http.turns import Turns
 from serving.state import probes
@@ -98,6 +99,7 @@ class Endpoint:
             *self._polls.operations(),
             *self._streams.operations(),
             *ranking.operations(),
+            *SimilarProducts(self._shelf, readings, placements, self.metrics, _now_ms).operations(),
             *events.operations(self._clickstream, self._clickstream.names.clickstream, _now_ms),
             *erase.operations(Erasure(self._clickstream, self._store)),
         ]
@@ -188,10 +190,6 @@ def run(settings: Settings, number: int, parent_ended: Callable[[asyncio.Event],
     with suppress(KeyboardInterrupt):
         uvloop.run(serve())
     return 0
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _new_id() -> str:

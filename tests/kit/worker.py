@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import signal
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from itertools import count
@@ -26,6 +27,11 @@ _ANSWER_S: Final = 2.0
 #: What ends and freezes workers is not to wait for the default.
 _SESSION_TIMEOUT_MS: Final = 6_000
 _numbers = count(1)
+
+
+def summed(told: Mapping[str, float], beginning: str) -> float:
+    """Of all samples whose names, with their labels, begin so."""
+    return sum(value for name, value in told.items() if name.startswith(beginning))
 
 
 class Worker:
