@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas.settings import Settings
 from schemas.topics import Topics
+from serving.http import docs
 from serving.http.app import App
 from serving.http.bells import Bells
 from serving.http.connection import Bounds
@@ -78,6 +79,7 @@ class Endpoint:
         self._polls = Recommendations(lists, self._bells, self.metrics)
         self._streams = Streams(lists, self._bells, self.metrics, settings.streams_max)
         operations = [*self._polls.operations(), *self._streams.operations()]
+        operations += docs.operations(operations)
         self._server = Server(App(operations, self._guard, self.metrics), Bounds(), settings.connections_max)
         self.health = Health(self._degraded, lambda: self._shelf.stocked.version)
 
