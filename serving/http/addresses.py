@@ -29,8 +29,10 @@ class Proxies:
 
         What stands further left in `forwarded` is whatever its sender liked to write.
         """
+        if not self._networks or not forwarded:
+            return peer
         nearest = peer
-        for hop in [peer, *reversed(forwarded.split(","))] if forwarded else [peer]:
+        for hop in [peer, *reversed(forwarded.split(","))]:
             address = _read(hop)
             if address is None:
                 break
@@ -43,7 +45,6 @@ class Proxies:
         return any(address in network for network in self._networks)
 
 
-@lru_cache(_REMEMBERED)
 def subscriber(address: str) -> str:
     """What its requests are counted by."""
     read = _read(address)

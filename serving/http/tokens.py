@@ -11,6 +11,7 @@ from __future__ import annotations
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
@@ -27,6 +28,8 @@ _PARTS: Final = 3
 #: So many characters of base64 a signing secret is made of: 256 bits.
 RANDOM_BYTES: Final = 32
 _SECRET_MIN: Final = 32
+#: A page shows the same token with each of its requests: so many are read once, some megabytes of them.
+_REMEMBERED: Final = 16_384
 #: Signs for key ids that are not known, so that those take as long as the others.
 _NOBODY: Final = b"\0" * 32
 
@@ -56,6 +59,7 @@ class Tokens:
         self._site = site
         self._first = signing[0]
         self._secrets: Mapping[str, bytes] = dict(signing)
+        self._read = lru_cache(_REMEMBERED)(self._claims)
 
     def mint(self, session_id: str, user_id: str | None, *, ttl_s: int, now: float) -> str:
         claims = Claims(sid=session_id, site=self._site, exp=int(now) + ttl_s, uid=user_id)
@@ -64,7 +68,11 @@ class Tokens:
 
     def verify(self, token: str, now: float) -> Claims | None:
         """What it proves; None for one that is altered, over, of another site or signed by a stranger."""
-        if len(token) > _LENGTH_MAX or not token.isascii():
+        claims = self._read(token) if len(token) <= _LENGTH_MAX else None
+        return claims if claims is not None and now < claims.exp else None
+
+    def _claims(self, token: str) -> Claims | None:
+        if not token.isascii():
             return None
         signed, _, signature = token.rpartition(".")
         parts = signed.split(".")
@@ -76,7 +84,7 @@ class Tokens:
             claims = _DECODER.decode(_decoded(parts[2]))
         except (ValueError, msgspec.DecodeError):
             return None  # a backend that signs what is no payload
-        return claims if claims.site == self._site and now < claims.exp else None
+        return claims if claims.site == self._site else None
 
 
 def read_secrets(setting: Secret) -> list[SigningKey]:
