@@ -96,7 +96,8 @@ class Connection(asyncio.Protocol):
         except Refused as refused:
             self._refuse(refused)
         except httptools.HttpParserUpgrade:
-            self._refuse(Refused(400, "invalid", "no other protocol is spoken here", "Upgrade"))
+            # Answered as if it had not been wished for; what comes next may be no HTTP, so it is the last.
+            self._ending = True
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             self._refuse(cause if isinstance(cause, Refused) else _UNREADABLE)
@@ -126,6 +127,8 @@ class Connection(asyncio.Protocol):
         self._header_count += 1
         if self._header_bytes > _HEAD_MAX or self._header_count > _HEADERS_MAX:
             raise Refused(431, "headers", f"at most {_HEADERS_MAX} headers, of {_HEAD_MAX} bytes in all, are read")
+        if self._in_body:
+            return  # a trailer: what a proxy took out of the head does not come in behind the body
         key, text = name.decode("ascii").lower(), value.decode("latin-1")
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
@@ -137,6 +140,11 @@ class Connection(asyncio.Protocol):
             raise Refused(400, "invalid", "HTTP/1.1 and HTTP/1.0 are spoken here")
         if version == "1.1" and "host" not in self._headers:
             raise Refused(400, "invalid", "it is missing", "Host")
+        if "," in self._headers.get("host", ""):
+            raise Refused(400, "invalid", "it is there twice", "Host")
+        encoding = self._headers.get("transfer-encoding")
+        if encoding is not None and (version == "1.0" or encoding.lower() != "chunked"):
+            raise Refused(400, "invalid", "only chunked is read here, and only in HTTP/1.1", "Transfer-Encoding")
         length = self._headers.get("content-length", "0")
         if len(length) > 9 or int(length) > self._bounds.body_max:
             raise self._too_large()
