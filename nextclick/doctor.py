@@ -16,9 +16,10 @@ from typing import Final, Literal
 from rich.table import Table
 from rich.text import Text
 
-from schemas.errors import BundleError, KafkaError, NextclickError, RedisError
+from schemas.errors import BundleError, KafkaError, NextclickError, RedisError, SettingsError
 from schemas.settings import Settings
 from schemas.topics import Topics
+from serving.http.tokens import read_secrets
 from serving.state import bundles, probe, topics
 
 State = Literal["ok", "warning", "failed"]
@@ -46,7 +47,7 @@ class Check:
 
 
 def examine(settings: Settings) -> list[Check]:
-    looks = (_kafka, _redis, _bundle, _versions)
+    looks = (_kafka, _redis, _bundle, _security, _versions)
     return [check for look in looks for check in look(settings)]
 
 
@@ -123,6 +124,27 @@ def _bundle(settings: Settings) -> Iterator[Check]:
         return f"{settings.bundle}, version {manifest.version}, {manifest.data.items} items, {days:.0f} days old"
 
     yield _asked("bundle", look)
+
+
+def _security(settings: Settings) -> Iterator[Check]:
+    """A warning at the worst: a worker needs none of it, and an endpoint refuses to start without."""
+    if settings.security == "off":
+        advice = "set NEXTCLICK_SECURITY=on, unless this is a demonstration that nobody else reaches"
+        yield Check("security", "warning", "off: whoever reaches the endpoint may name any session", advice)
+        return
+    try:
+        signing = read_secrets(settings.token_secrets)
+    except SettingsError as error:
+        yield _failed("security", error)
+        return
+    keys = settings.site_keys.count(":")
+    lacking = [name for name, there in (("site_keys", keys), ("token_secrets", signing)) if not there]
+    if lacking:
+        found, advice = f"on, without {' and '.join(lacking)}", "`nextclick key` and `nextclick key --secret` make them"
+        yield Check("security", "warning", f"{found}: the endpoint will not start", advice)
+        return
+    origins = _count(settings.cors_origins.count("://"), "origin")
+    yield Check("security", "ok", f"on, {_count(keys, 'site key')}, {_count(len(signing), 'secret')}, {origins}")
 
 
 def _versions(_: Settings) -> Iterator[Check]:

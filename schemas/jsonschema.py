@@ -28,11 +28,12 @@ def files() -> dict[str, bytes]:
 
 
 def _file(kind: type) -> bytes:
-    schema = {"$schema": _DIALECT, **msgspec.json.schema(kind, schema_hook=_special)}
+    schema = {"$schema": _DIALECT, **msgspec.json.schema(kind, schema_hook=special)}
     return msgspec.json.format(msgspec.json.encode(schema, order="sorted"), indent=2) + b"\n"
 
 
-def _special(kind: type) -> dict[str, Any]:
+def special(kind: type) -> dict[str, Any]:
+    """msgspec's hook for the types whose schema it does not know."""
     if kind is not EpochMs:
         raise InvariantError(f"no contract says what the schema of {kind} is")
     return {

@@ -11,6 +11,7 @@ may touch all of it.
     u:{user_id}                  hash    a user's profile, its erase marker in it
     replayed:<source>            string  a dead letter that was sent back (topic, partition, offset)
     wm:{anchor}:epoch.partition  string  watermark: up to here the partition is folded
+    {limits}:<kind>:<mark>       string  a bucket of requests: when it is full again
     rec.<0..15>                  channel what changed, for endpoints
 """
 
@@ -71,6 +72,11 @@ def replayed(topic: str, partition: int, offset: int) -> str:
 
 def watermark(lane: str, anchor: str) -> str:
     return f"wm:{{{anchor}}}:{lane}"
+
+
+def bucket(kind: str, mark: str) -> str:
+    """`mark` is a keyed hash, so that Redis holds no address and no session id here."""
+    return f"{{limits}}:{kind}:{mark}"
 
 
 def channel(session_id: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -52,6 +53,22 @@ class RedisUrl(str):
         return str.__str__(self)
 
 
+class Secret(str):
+    """What signs, or where it is read from; masked in every print and log."""
+
+    def __repr__(self) -> str:
+        return f"Secret({str(self)!r})"
+
+    def __str__(self) -> str:
+        return "***" if self else ""
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def reveal(self) -> str:
+        return str.__str__(self)
+
+
 def _text(pattern: str) -> Callable[[object], str]:
     def cast(value: object) -> str:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
@@ -88,6 +105,18 @@ def _servers(value: object) -> str:
     return servers
 
 
+def _secret(pattern: str) -> Callable[[object], Secret]:
+    text = _text(pattern)
+    return lambda value: Secret(text(value))
+
+
+def _networks(value: object) -> str:
+    networks = _text(r"[0-9A-Fa-f.:/,]*")(value)
+    for network in filter(None, networks.split(",")):
+        ip_network(network)
+    return networks
+
+
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
@@ -95,8 +124,8 @@ def _is_number(text: str) -> bool:
 def _shown(name: str, value: object) -> str:
     """A wrong value as its message has it, unless a password may be in it."""
     user, at, _ = str(value).rpartition("@")
-    secret = name == "redis" and (_HIDDEN_OPTION in str(value) or (at and ":" in user.partition("//")[2]))
-    return "***" if secret else repr(value)
+    password = name == "redis" and (_HIDDEN_OPTION in str(value) or (at and ":" in user.partition("//")[2]))
+    return "***" if password or name == "token_secrets" else repr(value)
 
 
 def _setting(default: object, doc: str, allowed: str, cast: Callable[[object], object]) -> Any:
@@ -111,6 +140,14 @@ def _choice(default: str, choices: tuple[str, ...], doc: str) -> Any:
     return _setting(default, doc, "one of " + ", ".join(choices), _text("|".join(choices)))
 
 
+def _limit(default: str, doc: str) -> Any:
+    allowed = "PER_SECOND/BURST, each a whole number from 1 to 99999"
+    return _setting(default, doc, allowed, _text(r"[1-9]\d{0,4}/[1-9]\d{0,4}"))
+
+
+_KEY = r"[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}"
+_SIGNING = r"[A-Za-z0-9_-]{1,32}:[!-+\--~]{32,256}"
+_ORIGIN = r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?"
 _SERVER = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}"
 
 
@@ -224,6 +261,83 @@ class Settings:
         65_535,
         "The port that Prometheus metrics, `/ready` and `/live` are served on; 0 serves none. Each worker on a host "
         "needs one of its own.",
+    )
+    security: str = _choice(
+        "on",
+        ("on", "off"),
+        "on: the endpoint asks for a site key, believes sessions only with a token, and limits how often it is asked. "
+        "off: whoever reaches it may name any session, which is for a demonstration on one host.",
+    )
+    site: str = _setting(
+        "shop",
+        "The name of this installation in session tokens; a token for another site proves nothing here.",
+        "1 to 64 letters, digits, dots, dashes and underscores",
+        _text(r"[A-Za-z0-9._-]{1,64}"),
+    )
+    site_keys: str = _setting(
+        "",
+        "The publishable keys that pages of the shop may use, as `nextclick key` prints them: a name and the key's "
+        "SHA-256. Two while one takes the other's place.",
+        "name:64 hexadecimal digits, several separated by commas, or nothing",
+        _text(f"(?:{_KEY}(?:,{_KEY})*)?"),
+    )
+    token_secrets: Secret = _setting(
+        "",
+        "What session tokens are signed with, as `nextclick key --secret` prints it; the first signs, all prove. Never "
+        "printed. Better in a file of its own: `@/path`, one a line.",
+        "name:secret of at least 32 characters, several separated by commas, or @/path, or nothing",
+        _secret(rf"(?:{_SIGNING}(?:,{_SIGNING})*|@/[^\x00,]{{1,4096}})?"),
+    )
+    cors_origins: str = _setting(
+        "",
+        "Origins of the pages that may ask from a browser; compared exactly.",
+        "https://host[:port] or http://host[:port] in lower case, several separated by commas, or nothing",
+        _text(f"(?:{_ORIGIN}(?:,{_ORIGIN})*)?"),
+    )
+    trusted_proxies: str = _setting(
+        "",
+        "Networks of the proxies in front of the endpoint, whose `X-Forwarded-For` is believed.",
+        "networks such as 10.0.0.0/8 or fd00::/8, several separated by commas, or nothing",
+        _networks,
+    )
+    key_limit: str = _limit(
+        "5000/10000", "Requests a second with one site key, which all shoppers of the shop share, and how many at once."
+    )
+    session_limit: str = _limit("2/10", "Requests a second for one session, and how many at once.")
+    address_limit: str = _limit(
+        "20/40", "Requests a second from one address (of IPv6 from one /64 network), and how many at once."
+    )
+    serve_host: str = _setting(
+        "127.0.0.1",
+        "The address that the endpoint serves on.",
+        "an address of this host",
+        _text(r"[A-Za-z0-9.:_-]{1,255}"),
+    )
+    serve_port: int = _number(8_080, 1, 65_535, "The port that the endpoint serves on; all its processes share it.")
+    serve_processes: int = _number(
+        1, 1, 256, "Processes of the endpoint; process i serves its metrics and health on `metrics_port` + i."
+    )
+    connections_max: int = _number(4_096, 16, 65_536, "Connections that one process of the endpoint holds open.")
+    streams_max: int = _number(2_000, 0, 65_536, "Streams that one process of the endpoint holds open.")
+    redis_read_ms: int = _number(
+        80,
+        5,
+        2_000,
+        "Milliseconds that a request waits for Redis; then it is answered from what the process knows, and for a "
+        "moment nobody asks Redis.",
+    )
+    drain_s: int = _number(
+        3,
+        0,
+        60,
+        "Seconds between the signal to end, from which on `/ready` says 503, and the endpoint's letting nobody in any "
+        "more: as long as your load balancer takes to notice.",
+    )
+    events_wait_ms: int = _number(
+        2_000,
+        100,
+        30_000,
+        "Milliseconds that the endpoint waits for Kafka to take events, or an order to erase, before it answers 503.",
     )
     log_level: str = _choice("info", ("debug", "info", "warning", "error"), "The least that is logged.")
 

@@ -28,14 +28,17 @@ from prometheus_client import CollectorRegistry
 from schemas.errors import NextclickError, RedisError
 from schemas.settings import Settings
 from schemas.topics import Topics
-from serving.state import topics
+from serving.state import probes, topics
 from serving.state.catalogue import Catalogue
 from serving.state.following import Following
 from serving.state.limits import ProfileTtl
 from serving.state.log import Log
+from serving.state.patience import Patience
 from serving.state.producer import Producer
 from serving.state.redis import RedisSessionStore
-from stream import dump, probes
+from serving.state.stock import Stock
+from serving.state.succession import Succession
+from stream import dump
 from stream.course import Course
 from stream.drafting import Surroundings
 from stream.epoch import Epoch
@@ -45,14 +48,11 @@ from stream.loop import Loop
 from stream.metrics import Metrics
 from stream.outbox import Outbox
 from stream.pace import Pace
-from stream.patience import Patience
 from stream.profiles import Profiles
 from stream.progress import Progress
 from stream.ranking import Ranking
 from stream.rewind import Rewind, safety_ms
 from stream.soundings import Soundings
-from stream.stock import Stock
-from stream.succession import Succession
 from stream.transport import WorkerTransport, configured, delivery, now_ms
 from stream.vitals import Vitals
 from stream.watchdog import Limits, Watchdog

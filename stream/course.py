@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.errors import InvariantError
+from serving.state.patience import Patience
 from stream.intake import Delivery
 from stream.metrics import Metrics
-from stream.patience import Patience
 
 log = logging.getLogger(__name__)
 

@@ -7,13 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
+from serving.state.probes import Answer
 from stream.progress import Lane
 
 #: Looks come every second, or every few when Kafka is slow to answer. Without one for this long nobody watches.
 UNWATCHED_S: Final = 30.0
-_OK, _UNAVAILABLE = 200, 503
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +22,6 @@ class State:
     model: str
     #: Of redis, bundle and kafka those that the worker lacks at the moment.
     degraded: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A status of HTTP and a body of JSON."""
-
-    status: int
-    body: bytes
 
 
 class Health:
@@ -57,7 +47,7 @@ class Health:
         state = self._state
         draining = self.draining.is_set()
         ready = self._warm and not draining
-        return _answer(
+        return Answer.of(
             ready,
             {
                 "ready": ready,
@@ -77,12 +67,8 @@ class Health:
         """False when the watchdog itself has stopped looking: then nothing else would notice a worker that is stuck."""
         told_at = self._told_at
         watched = told_at is None or self.draining.is_set() or self._clock() - told_at <= UNWATCHED_S
-        return _answer(watched, {"live": watched})
+        return Answer.of(watched, {"live": watched})
 
     def _is_caught_up(self, lanes: tuple[Lane, ...] | None) -> bool:
         """A worker without partitions is: it stands by for those of another."""
         return lanes is not None and all(lane.lag is not None and lane.behind_s <= self._within_s for lane in lanes)
-
-
-def _answer(good: bool, body: object) -> Answer:
-    return Answer(_OK if good else _UNAVAILABLE, msgspec.json.encode(body))

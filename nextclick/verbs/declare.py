@@ -152,6 +152,28 @@ def path(text: str) -> Path:
     return Path(text)
 
 
+def session_id(text: str) -> str:
+    import msgspec
+
+    from schemas.wire import SessionId
+
+    try:
+        return msgspec.convert(text, SessionId)
+    except msgspec.ValidationError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no session id: 1 to 128 of A-Z a-z 0-9 _ -") from None
+
+
+def user_id(text: str) -> str:
+    import msgspec
+
+    from schemas.wire import Label
+
+    try:
+        return msgspec.convert(text, Label)
+    except msgspec.ValidationError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no user id: 1 to 128 characters that print") from None
+
+
 def positive(text: str) -> int:
     number = _whole(text)
     if not 1 <= number <= _LARGEST:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, Final
 
-from nextclick.verbs.declare import Verbs, json_flag, verb
+from nextclick.verbs.declare import Verbs, json_flag, session_id, verb
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,18 +33,7 @@ def declare(verbs: Verbs) -> None:
     )
     erase.epilog = f"{erase.epilog}\n\n{_COPIES}"
     for each in (show, erase):
-        each.add_argument("id", metavar="ID", type=_session_id, help="the session id")
-
-
-def _session_id(text: str) -> str:
-    import msgspec
-
-    from schemas.wire import SessionId
-
-    try:
-        return msgspec.convert(text, SessionId)
-    except msgspec.ValidationError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no session id: 1 to 128 of A-Z a-z 0-9 _ -") from None
+        each.add_argument("id", metavar="ID", type=session_id, help="the session id")
 
 
 def _show(arguments: argparse.Namespace, settings: Settings) -> int:

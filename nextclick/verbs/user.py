@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
-from nextclick.verbs.declare import Verbs, json_flag, verb
+from nextclick.verbs.declare import Verbs, json_flag, user_id, verb
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,18 +33,7 @@ def declare(verbs: Verbs) -> None:
     )
     erase.epilog = f"{erase.epilog}\n\n{_COPIES}"
     for each in (show, erase):
-        each.add_argument("id", metavar="ID", type=_user_id, help="the user id")
-
-
-def _user_id(text: str) -> str:
-    import msgspec
-
-    from schemas.wire import Label
-
-    try:
-        return msgspec.convert(text, Label)
-    except msgspec.ValidationError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no user id: 1 to 128 characters that print") from None
+        each.add_argument("id", metavar="ID", type=user_id, help="the user id")
 
 
 def _show(arguments: argparse.Namespace, settings: Settings) -> int:

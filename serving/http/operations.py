@@ -17,7 +17,7 @@ import msgspec
 from schemas import wire
 from serving.http.problems import Refused
 from serving.http.request import Caller, Request
-from serving.http.response import Response, Stream
+from serving.http.response import JSON, Response, Stream
 
 P = TypeVar("P", bound=msgspec.Struct)
 
@@ -26,6 +26,7 @@ Answer = Response | Stream
 #: Of what a path or a query may have in it, more than any of ours needs.
 _PARAMETERS_MAX: Final = 16
 _NAMED: Final = re.compile(r"\{(\w+)\}")
+_VERSION: Final = re.compile(r"^/v\d+/")
 #: Where msgspec says what is wrong: "... - at `$.limit`".
 _AT: Final = re.compile(r" - at `\$\.?([^`]*)`$")
 _UNKNOWN: Final = re.compile(r"unknown field `([A-Za-z0-9_]{1,64})`")
@@ -51,6 +52,26 @@ class Operation(Generic[P]):
     problems: tuple[int, ...] = ()
     #: Answered to whoever asks, without a key.
     public: bool = False
+    #: Answered by server-sent events; whoever asks has no headers of its own to prove itself with.
+    is_stream: bool = False
+    #: What its answers are, problems aside.
+    media_type: str = JSON
+    #: For the docs: what the summary leaves open.
+    description: str = ""
+    #: Headers of a request that it heeds, and headers that its answers bear: name -> what it says.
+    heeds: Mapping[str, str] = field(default_factory=dict)
+    bears: Mapping[str, str] = field(default_factory=dict)
+    #: A body as the docs show it.
+    example: Any = None
+    #: Name of an operation that often follows -> its parameters, and where in this one's request or answer each is,
+    #: such as `$response.body#/accepted/0/position`.
+    followed_by: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Such as get_recommendations_stream: what clients that are generated from openapi.json call it."""
+        words = re.findall(r"[a-z]+", _NAMED.sub("", _VERSION.sub("", self.path)))
+        return "_".join([self.method.lower(), *words])
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -77,6 +98,8 @@ def invalid(error: msgspec.ValidationError) -> Refused:
     if "unknown field" in said:
         return Refused(400, "invalid", "there is no such parameter", unknown.group(1) if unknown else "")
     at = _AT.search(said)
+    if said.startswith("Invalid enum value"):  # what msgspec says of it repeats it
+        said = "it is none of those that there are"
     return Refused(400, "invalid", _AT.sub("", said), _shown(at.group(1)) if at else "")
 
 

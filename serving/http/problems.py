@@ -26,7 +26,7 @@ from serving.http.response import Response
 
 MEDIA_TYPE: Final = "application/problem+json; charset=utf-8"
 
-_TITLES: Final = {
+TITLES: Final = {
     400: "The request is not what it must be",
     401: "The site key is missing or wrong",
     403: "The token is not one for this session",
@@ -41,6 +41,10 @@ _TITLES: Final = {
     500: "Something went wrong here",
     503: "What is needed for this does not answer",
 }
+
+
+#: What any request may be answered with; 401 only where a key is asked for.
+COMMON: Final = (400, 401, 404, 405, 408, 413, 414, 429, 431, 503)
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -66,12 +70,15 @@ class Refused(DataError):
         self.field: Final = field
         self.headers: Final = headers
 
-    def response(self) -> Response:
-        problem = Problem(
+    @property
+    def problem(self) -> Problem:
+        return Problem(
             type=f"urn:nextclick:{self.code}",
-            title=_TITLES[self.status],
+            title=TITLES[self.status],
             status=self.status,
             detail=self.detail,
             field=self.field,
         )
-        return Response(self.status, msgspec.json.encode(problem), MEDIA_TYPE, self.headers)
+
+    def response(self) -> Response:
+        return Response(self.status, msgspec.json.encode(self.problem), MEDIA_TYPE, self.headers)

@@ -25,12 +25,50 @@ from serving.ranking.sources.newcomers import NEWCOMERS_MAX, Newcomers
 _NONE: Final = np.zeros((0, 0), dtype=np.float16)
 
 
+@dataclass(slots=True)
+class Absent:
+    """What is not to be had."""
+
+    #: Of a table's items.
+    hidden: NDArray[np.bool_]  # (items,)
+    #: And of others, which lists made with another table may hold: their ids.
+    strange: set[str]
+    #: How often anything went or came back.
+    changes: int = 0
+
+    def tell(self, item_id: str, place: int, gone: bool, lasts: bool) -> None:
+        """`place` is the item's in the table, negative where it has none; one that does not last goes when it grows."""
+        was = bool(self.hidden[place]) if place >= 0 else item_id in self.strange
+        if place >= 0:
+            self.hidden[place] = gone
+        if gone and not lasts:
+            self.strange.add(item_id)
+        else:
+            self.strange.discard(item_id)
+        self.changes += was != gone
+
+
 @dataclass(frozen=True, slots=True)
 class Stocked:
-    """A ranker, and what of its table is not to be had. That alone changes, under whoever ranks."""
+    """A ranker, and what is not to be had. That alone changes, under whoever ranks."""
 
     ranker: Ranker
-    hidden: NDArray[np.bool_]  # (items,)
+    absent: Absent
+
+    @property
+    def hidden(self) -> NDArray[np.bool_]:
+        """(items,) Of the ranker's table, what is not to be had."""
+        return self.absent.hidden
+
+    def gone(self, item_ids: Sequence[str]) -> set[str]:
+        """Which of these are not to be had, whether the table knows them or not."""
+        places = self.ranker.table.find(item_ids).tolist()
+        hidden, strange = self.absent.hidden, self.absent.strange
+        return {
+            item_id
+            for item_id, place in zip(item_ids, places, strict=True)
+            if (place >= 0 and hidden[place]) or item_id in strange
+        }
 
     @property
     def version(self) -> str:
@@ -54,7 +92,7 @@ class Assortment:
         self._late: Final[dict[str, Item]] = {}
         #: Whether something was told that what ranks does not know yet.
         self.outgrown = False
-        self.stocked = Stocked(ranker, np.zeros(len(ranker.table), dtype=np.bool_))
+        self.stocked = Stocked(ranker, Absent(np.zeros(len(ranker.table), dtype=np.bool_), set()))
 
     @property
     def hidden(self) -> int:
@@ -68,14 +106,13 @@ class Assortment:
 
     def take(self, entries: Sequence[Entry]) -> list[str]:
         """From now on it is as they say; the items that are not to be had, known to the table or not."""
-        hidden = self.stocked.hidden
+        absent, lasting = self.stocked.absent, range(len(self._ranker.table))
         places = self.stocked.ranker.table.find([entry.item_id for entry in entries])
         for entry, place in zip(entries, places.tolist(), strict=True):
-            if place >= 0:
-                hidden[place] = not entry.is_offered
+            absent.tell(entry.item_id, place, not entry.is_offered, place in lasting)
             if entry.item is None or not entry.is_offered:
                 self._late.pop(entry.item_id, None)
-            elif 0 <= place < len(self._ranker.table):
+            elif place in lasting:
                 self.outgrown |= self._growth.tell(place, entry.item)
             else:
                 self.outgrown |= self._welcome(entry.item)
@@ -83,17 +120,18 @@ class Assortment:
 
     def grow(self) -> Stocked:
         """What ranks from now on, and knows all that was told so far. It takes a while: never beside `take`."""
-        known, base = len(self._ranker.table), self._ranker
+        known, base, absent = len(self._ranker.table), self._ranker, self.stocked.absent
         late, vectors = self._told()
         table = self._growth.table(late)
         hidden = np.zeros(len(table), dtype=np.bool_)
-        hidden[:known] = self.stocked.hidden[:known]
+        hidden[:known] = absent.hidden[:known]
         model, counts, newcomers = base.model, base.counts, None
         if late and isinstance(model, Scorer):
             newcomers = Newcomers(model.vectors, vectors)
             model, counts = model.grown(vectors), counts.grown(len(late))
         rest = base.options, base.version, base.counts_version
-        self.stocked = Stocked(Ranker(table, base.sources, counts, model, *rest, newcomers), hidden)
+        ranker = Ranker(table, base.sources, counts, model, *rest, newcomers)
+        self.stocked = Stocked(ranker, Absent(hidden, absent.strange, absent.changes + 1))
         self.outgrown = False
         return self.stocked
 

@@ -119,10 +119,23 @@ class Ranker:
         weights = [*(options.weights[name] for name in sources), *(each.weight for each in beside)]
         self._weights: Final = np.array(weights, dtype=np.float64)
 
+    @classmethod
+    def empty(cls) -> Self:
+        """Knows nothing: for whoever has to answer before there is any bundle."""
+        nothing = np.zeros(0, dtype=np.float32)
+        options = Options(drop_last_item=False, relation="viewed", quotas={}, weights={})
+        return cls(Table.make(()), {}, Counts(nothing, nothing, 0), None, options, "", "")
+
     def title(self, item_id: str) -> str:
         """What a person calls the item; its id where the bundle has no title for it."""
         [index] = self.table.find([item_id])
         return item_id if index < 0 else self.table.title(index)
+
+    def category(self, item_id: str) -> tuple[str, ...]:
+        """Where the item stands in the shop's tree; empty where the bundle does not know."""
+        [index] = self.table.find([item_id])
+        code = -1 if index < 0 else int(self.table.categories[index])
+        return () if code < 0 else self.table.category(code)
 
     def rank(
         self,

@@ -27,3 +27,19 @@ def alike(item_id: str, title: str) -> Reason:
 
 def popular_in(category: Sequence[str]) -> Reason:
     return Reason("popular_in_category", {"category": " > ".join(category)}, f"Popular in {category[-1]}")
+
+
+def again(code: str, item_id: str, title: str, category: Sequence[str]) -> Reason:
+    """The reason that is kept as its code and the item it names; of a category, the one that its own item is in."""
+    match code:
+        case "seen_in_session":
+            return SEEN_IN_SESSION
+        case "bought_together":
+            return together("bought", item_id, title)
+        case "viewed_together":
+            return together("viewed", item_id, title)
+        case "alike":
+            return alike(item_id, title)
+        case "popular_in_category" if category:
+            return popular_in(category)
+    return POPULAR

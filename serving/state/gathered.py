@@ -30,11 +30,15 @@ class Gathered:
 
     async def ask(self, call: Call) -> Reply:
         """The reply; RedisError when the round trip failed. Who is cancelled gets none, and the others theirs."""
+        return await self.post(call)
+
+    def post(self, call: Call) -> asyncio.Future[Reply]:
+        """What is posted before anybody waits goes out together."""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting.append((call, future))
         if self._running is None:
             self._running = asyncio.create_task(self._run(), name="gathered")
-        return await future
+        return future
 
     async def _run(self) -> None:
         try:
@@ -55,3 +59,6 @@ class Gathered:
             for (_, future), reply in zip(together, replies, strict=True):
                 if not future.done():
                     future.set_result(reply)
+        finally:
+            for _, future in together:
+                future.cancel()  # whatever it was, nobody is left waiting

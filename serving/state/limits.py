@@ -21,6 +21,8 @@ PENDING_TTL_MS: Final = AGE_TTL_MS
 REPLAYED_TTL_MS: Final = 7 * 24 * 3_600_000
 #: As long as an idle session: whoever finds no watermark may find no session either.
 WATERMARK_TTL_MS: Final = IDLE_TTL_MS
+#: A bucket of requests that is full again is as good as none; so much longer, lest a slow script ends one early.
+BUCKET_GRACE_MS: Final = 1_000
 
 _HOUR_MS: Final = 3_600_000
 

@@ -71,8 +71,8 @@ class Call:
 class Pipeline:
     """A connection pool that gives up quickly and never repeats a command by itself."""
 
-    def __init__(self, url: RedisUrl) -> None:
-        self._wire: _Wire = _Cluster(url) if url.is_cluster else _Server(url)
+    def __init__(self, url: RedisUrl, timeout_s: float = _TIMEOUT_S) -> None:
+        self._wire: _Wire = _Cluster(url, timeout_s) if url.is_cluster else _Server(url, timeout_s)
         self._shown = url.masked
 
     async def run(self, calls: Sequence[Call]) -> list[Reply]:
@@ -139,7 +139,8 @@ class _Wire(Protocol):
 class _Server:
     """Commands are packed and answers read here: the client's own pipeline takes twice as long over the same."""
 
-    def __init__(self, url: RedisUrl) -> None:
+    def __init__(self, url: RedisUrl, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
         self._pool = ConnectionPool.from_url(
             url.reveal(),
             max_connections=_CONNECTIONS_MAX,
@@ -152,7 +153,7 @@ class _Server:
 
     async def send(self, calls: Sequence[Call]) -> list[Reply | Exception]:
         packed = [_pack(call.arguments) for call in calls]
-        async with asyncio.timeout(_TIMEOUT_S + _COMMAND_S * len(calls)):
+        async with asyncio.timeout(self._timeout_s + _COMMAND_S * len(calls)):
             connection = await self._connected()
             try:
                 await connection.send_packed_command(packed)
@@ -184,11 +185,11 @@ async def _answer(connection: AbstractConnection) -> Reply | Exception:
 class _Cluster:
     """The client knows which keys lie where."""
 
-    def __init__(self, url: RedisUrl) -> None:
+    def __init__(self, url: RedisUrl, timeout_s: float) -> None:
         self._client = RedisCluster.from_url(
             url.reveal().replace("+cluster", "", 1),
-            socket_timeout=_TIMEOUT_S,
-            socket_connect_timeout=_TIMEOUT_S,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
             max_connections=_CONNECTIONS_MAX,
             retry=Retry(NoBackoff(), 0),
         )

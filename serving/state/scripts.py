@@ -38,6 +38,7 @@ _CONSTANTS: Final[dict[str, int]] = {
     "AGE_TTL_MS": limits.AGE_TTL_MS,
     "MARKER_TTL_MS": limits.MARKER_TTL_MS,
     "WATERMARK_TTL_MS": limits.WATERMARK_TTL_MS,
+    "BUCKET_GRACE_MS": limits.BUCKET_GRACE_MS,
     "ERASE": ERASE_CODE,
     "CART": facts.TYPE_CODES["cart"],
     "REMOVE": facts.TYPE_CODES["remove"],
@@ -64,4 +65,5 @@ STORE: Final = _script("store")
 SETTLE: Final = _script("settle")
 SURVEY: Final = _script("survey")
 ADVANCE: Final = _script("advance")
-ALL: Final = (FOLD, PROFILE, STORE, SETTLE, SURVEY, ADVANCE)
+RATES: Final = _script("rates")
+ALL: Final = (FOLD, PROFILE, STORE, SETTLE, SURVEY, ADVANCE, RATES)

@@ -66,8 +66,6 @@ class Outcome:
     plan: Plan
     #: The share of all records that the group was past when each fault struck.
     struck: Sequence[float]
-    #: And when, in epoch ms.
-    struck_at: Sequence[int]
     #: From the last fault until the group was past every record.
     drained_s: float
     #: Records delivered again, and events sent twice, that changed nothing.
@@ -132,8 +130,7 @@ def run(shop: Shop, plan: Plan, redis: RedisServer | None = None, kafka: KafkaSe
         crew.dismiss_all()
     outcome = Outcome(
         plan=plan,
-        struck=[blow.share for blow in blows],
-        struck_at=[blow.at for blow in blows],
+        struck=blows,
         drained_s=drained_s,
         redelivered=crew.total(STALE),
         duplicates=crew.total(DUPLICATE),
@@ -147,20 +144,14 @@ def run(shop: Shop, plan: Plan, redis: RedisServer | None = None, kafka: KafkaSe
     return outcome
 
 
-@dataclass(frozen=True, slots=True)
-class _Blow:
-    share: float
-    at: int
-
-
-def _strike(stage: Stage, plan: Plan, records: int) -> Iterator[_Blow]:
-    """What was done at each fault, and when it was."""
+def _strike(stage: Stage, plan: Plan, records: int) -> Iterator[float]:
+    """The share of all records that the group was past at each fault."""
     goal = _BEFORE
     for pause_s, fault in zip(plan.pauses(), plan.faults, strict=True):
         stage.pass_time(pause_s)
         stage.await_committed(goal * records, "somebody is at work", max(_START_S, plan.grace_s))
         share = stage.group.committed() / records
-        yield _Blow(share, _now_ms())
+        yield share
         fault.strike(stage)
         goal = share + _STRIDE
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -180,9 +181,12 @@ class ListsDeleted:
     """The topic of the lists is not there; what was on it is gone for good."""
 
     seconds: float
+    #: When nothing could be put on it any more: what Kafka took while it was being deleted went with the rest.
+    gone_at: list[int] = field(default_factory=list)
 
     def strike(self, stage: Stage) -> None:
         topic.delete(stage.shop.settings, stage.shop.names.recommendations)
+        self.gone_at.append(time.time_ns() // 1_000_000)
         _folding_goes_on(stage, self.seconds)
         topics.create(stage.shop.settings, _ASK_S)
 

@@ -29,11 +29,12 @@ def test_lists_that_are_refused_are_published_when_they_are_taken_again(shop: Sh
 
 
 def test_a_deleted_topic_of_lists_has_every_later_list_once_it_is_there_again(shop: Shop) -> None:
-    plan = Plan(Traffic(seed=14, events=15_000, sessions=1_000), faults=[ListsDeleted(AWAY_S)], held_s=AWAY_S)
+    deletion = ListsDeleted(AWAY_S)
+    plan = Plan(Traffic(seed=14, events=15_000, sessions=1_000), faults=[deletion], held_s=AWAY_S)
 
     outcome = campaign.run(shop, plan)
 
-    (deleted_at,) = outcome.struck_at
+    (deleted_at,) = deletion.gone_at
     triggers = {name: facts.decode(fields).trigger for name, fields in shop.expected().items() if fields}
     since = {name for name, trigger in triggers.items() if trigger and trigger.record_time > deleted_at}
     print(f"  {len(since)} sessions clicked after the topic was deleted")

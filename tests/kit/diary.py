@@ -18,6 +18,7 @@ from schemas.topics import Topics
 from schemas.wire import EpochMs
 from serving.ranking.ranker import Ranked
 from serving.state.memory import MemorySessionStore
+from serving.state.patience import Patience
 from serving.state.producer import Outgoing
 from serving.state.profiles import Remembered, Traces
 from serving.state.sessions import Draft, Folded, Mark, Stored, Work
@@ -28,7 +29,6 @@ from stream.loop import Loop
 from stream.metrics import Metrics
 from stream.outbox import Outbox
 from stream.pace import Pace
-from stream.patience import Patience
 from stream.profiles import Profiles
 from stream.ranking import Ranking
 from stream.watermarks import Watermarks

@@ -16,11 +16,11 @@ from schemas.profile import Profile
 from schemas.session import State, fold
 from schemas.wire import EpochMs
 from serving.state.memory import MemorySessionStore
+from serving.state.patience import Patience
 from stream.course import Course
 from stream.drafting import Surroundings
 from stream.intake import Delivery, read_batch
 from stream.metrics import Metrics
-from stream.patience import Patience
 from stream.profiles import Profiles
 from stream.rewind import Rewind
 from stream.watermarks import Watermarks

@@ -22,6 +22,7 @@ from serving.state import broker
 
 _WAIT_S: Final = 30.0
 _POLL_MS: Final = 200
+_LOOK_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,13 @@ def configure(settings: Settings, topic: str, config: Mapping[str, str]) -> None
 
 
 def delete(settings: Settings, topic: str) -> None:
+    """Returns when it is gone: Kafka says yes to the order, and goes on taking records for a while."""
+    until = time.monotonic() + _WAIT_S
     with broker.asked(settings, _WAIT_S) as admin:
         admin.delete_topics([topic])
+        while topic in admin.list_topics():
+            assert time.monotonic() < until, f"{topic} is still there"
+            time.sleep(_LOOK_S)
 
 
 def delete_records(settings: Settings, topic: str, before: Mapping[int, int]) -> None:

@@ -38,6 +38,8 @@ VERBS = [
     ["session", "erase"],
     ["user", "show"],
     ["user", "erase"],
+    ["key"],
+    ["token"],
     ["dead", "list"],
     ["dead", "show"],
     ["dead", "replay"],

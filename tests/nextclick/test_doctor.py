@@ -8,13 +8,15 @@ import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nextclick import doctor
 from nextclick.doctor import Check, examine, exit_code
 from nextclick.sample import BUNDLE
 from nextclick.servers import LOOPBACK, Guardian, free_port
-from schemas.settings import RedisUrl, Settings
+from schemas.settings import RedisUrl, Secret, Settings
 from schemas.topics import Topics
 from serving.state import probe, topics
 from tests.kit import rungs
@@ -45,6 +47,32 @@ def named(checks: list[Check], name: str) -> Check:
     return found
 
 
+#: What an endpoint is given, and what the doctor says of it.
+SIGNED = {"site_keys": f"web:{'0' * 64}", "token_secrets": Secret(f"t1:{'hidden' * 6}")}
+
+
+@pytest.mark.parametrize(
+    ("given", "state", "said"),
+    [
+        ({"security": "off"}, "warning", "any session"),
+        ({}, "warning", "without site_keys and token_secrets"),
+        ({"site_keys": SIGNED["site_keys"]}, "warning", "without token_secrets"),
+        ({"token_secrets": Secret("@/no/such/file")}, "failed", "cannot be read"),
+        (SIGNED | {"cors_origins": "https://shop.example"}, "ok", "on, 1 site key, 1 secret, 1 origin"),
+    ],
+    ids=["off", "nothing", "half", "no file", "whole"],
+)
+def test_it_says_whether_security_is_on_and_what_is_missing(
+    nowhere: Settings, given: dict[str, Any], state: str, said: str
+) -> None:
+    (check,) = doctor._security(replace(nowhere, **given))
+
+    assert check.state == state
+    assert said in check.found
+    assert check.advice or state == "ok"
+    assert "hidden" not in str(check)
+
+
 @pytest.mark.kafka
 def test_a_healthy_installation_ends_with_0(healthy: Settings) -> None:
     done = nextclick("doctor", "--json", environment=environment(healthy))
@@ -54,7 +82,7 @@ def test_a_healthy_installation_ends_with_0(healthy: Settings) -> None:
     assert report["healthy"] is True
     assert not [check for check in report["checks"] if check["state"] == "failed"]
     names = {check["name"] for check in report["checks"]}
-    assert {"kafka", "topic epoch", "redis", "redis eviction", "bundle", "python", "packages"} <= names
+    assert {"kafka", "topic epoch", "redis", "redis eviction", "bundle", "security", "python", "packages"} <= names
 
 
 @pytest.mark.parametrize("arguments", [["doctor"], ["doctor", "--json"]], ids=" ".join)

@@ -44,6 +44,17 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default() -> N
         ("NEXTCLICK_RETRY_BUDGET_S", "60", "1 to 55"),
         ("NEXTCLICK_LOG_LEVEL", "loud", "debug, info, warning, error"),
         ("NEXTCLICK_GROUP", "line\nbreak", "letters"),
+        ("NEXTCLICK_SECURITY", "maybe", "one of on, off"),
+        ("NEXTCLICK_SITE_KEYS", "pub_the-key-itself", "64 hexadecimal digits"),
+        ("NEXTCLICK_SITE_KEYS", f"web:{'0' * 63}", "64 hexadecimal digits"),
+        ("NEXTCLICK_CORS_ORIGINS", "*", "https://host"),
+        ("NEXTCLICK_CORS_ORIGINS", "https://shop.example/", "https://host"),
+        ("NEXTCLICK_CORS_ORIGINS", "https://*.shop.example", "https://host"),
+        ("NEXTCLICK_TRUSTED_PROXIES", "10.0.0.1/8", "networks"),
+        ("NEXTCLICK_TRUSTED_PROXIES", "proxy.example", "networks"),
+        ("NEXTCLICK_KEY_LIMIT", "0/1", "PER_SECOND/BURST"),
+        ("NEXTCLICK_SESSION_LIMIT", "2", "PER_SECOND/BURST"),
+        ("NEXTCLICK_ADDRESS_LIMIT", "100000/1", "PER_SECOND/BURST"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed(name: str, value: str, allowed: str) -> None:
@@ -95,6 +106,25 @@ def test_a_password_is_not_shown_when_its_address_is_refused(wrong: str) -> None
 def test_a_password_among_the_options_is_not_shown() -> None:
     read = Settings.read({"NEXTCLICK_REDIS": "rediss://host/0?ssl_ca_certs=ca.pem&password=hunter2"}, {})
     assert "hunter2" not in f"{read.redis} {read.redis!r}"
+
+
+SECRETS = f"t1:{'hidden' * 6},t2:{'hidden' * 7}"
+
+
+def test_what_tokens_are_signed_with_is_never_shown() -> None:
+    read = Settings.read({"NEXTCLICK_TOKEN_SECRETS": SECRETS}, {})
+
+    assert read.token_secrets.reveal() == SECRETS
+    shown = read.token_secrets
+    for text in (str(shown), repr(shown), f"{shown}", f"{shown:>9}", repr(read), str(read.shown())):
+        assert "hidden" not in text
+
+
+@pytest.mark.parametrize("wrong", ["hidden", "t1:hidden", f"{SECRETS},hidden", f":{'hidden' * 6}", "@hidden"])
+def test_what_tokens_are_signed_with_is_not_shown_when_it_is_refused(wrong: str) -> None:
+    with pytest.raises(SettingsError, match="TOKEN_SECRETS") as refused:
+        Settings.read({"NEXTCLICK_TOKEN_SECRETS": wrong}, {})
+    assert "hidden" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

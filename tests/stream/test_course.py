@@ -8,10 +8,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas.errors import InvariantError
+from serving.state.patience import Patience
 from stream.course import Course, Gap, Jump, judge
 from stream.intake import Delivery
 from stream.metrics import Metrics
-from stream.patience import Patience
 from tests.kit.memory_log import MemoryLog
 
 T0 = 1_700_000_000_000

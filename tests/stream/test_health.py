@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from stream.health import UNWATCHED_S, Answer, Health, State
+from serving.state.probes import Answer
+from stream.health import UNWATCHED_S, Health, State
 from stream.progress import Heard, Lane
 
 

@@ -26,8 +26,8 @@ from schemas.recommendation import PUBLISHED, Item, Reason, Recommendation
 from schemas.session import Session
 from serving.ranking.ranker import NOT_FINITE, Ranked
 from serving.state import bundles, folder
+from serving.state.succession import Succession
 from stream.ranking import Ranks
-from stream.succession import Succession
 from tests.kit import topic
 from tests.kit.bundles import publish
 from tests.kit.diary import Diary, Worker, click, play, until

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.report.markup import Markup, element
+from schemas.markup import Markup, element
 
 _WIDTH: Final = 400
 _LABELS: Final = 148

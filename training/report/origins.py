@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from schemas.bundle import Manifest
+from schemas.markup import Markup, element, foreign, joined
 from training.learning import Curves
 from training.profile import HOUR_MS, Profile, Timeline
 from training.report import charts
 from training.report.atlas import OTHERS, Atlas
-from training.report.markup import Markup, element, foreign, joined
 from training.report.table import Section, beside, chart, facts, folded, section, table
 from training.report.wording import count, day, duration, moment, named, percent, plural, said, size, step
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from schemas.markup import Markup, element, joined
 from training.report.facts import Facts
-from training.report.markup import Markup, element, joined
 from training.report.origins import data, item_map, learning, making, span
 from training.report.results import in_short, results
 from training.report.style import STYLE

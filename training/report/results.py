@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from schemas.markup import Markup, element, joined
 from training.contest import FUSION, POOL_ROWS
 from training.coverage import Coverage
 from training.evaluate import Evaluation
@@ -12,7 +13,6 @@ from training.figures import Band, Figures, Lead, Reach
 from training.metrics import METRICS
 from training.protocol import sentences
 from training.report import charts
-from training.report.markup import Markup, element, joined
 from training.report.table import Section, beside, chart, folded, section, table
 from training.report.wording import (
     SURE,

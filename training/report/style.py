@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from training.report.markup import Markup
+from schemas.markup import Markup
 
 STYLE: Final = Markup("""
 :root { color-scheme: light dark;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from training.report.markup import Markup, element, joined
+from schemas.markup import Markup, element, joined
 
 
 @dataclass(frozen=True, slots=True)

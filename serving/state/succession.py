@@ -6,8 +6,9 @@ import logging
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from prometheus_client import Counter, Gauge
+
 from schemas.errors import BundleError
-from stream.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,16 @@ class Succeeds(Protocol[R_contra]):
     async def succeed(self, ranker: R_contra) -> Versioned: ...
 
 
+class Counts(Protocol):
+    """And of a process's metrics."""
+
+    bundle_refused: Counter
+    bundle_swaps: Counter
+    model: Gauge
+
+
 class Succession(Generic[R]):
-    def __init__(self, following: Follows[R], stock: Succeeds[R], metrics: Metrics) -> None:
+    def __init__(self, following: Follows[R], stock: Succeeds[R], metrics: Counts) -> None:
         self._following = following
         self._stock = stock
         self._metrics = metrics

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from schemas.errors import InvariantError, RedisError
-from stream.patience import Patience
+from serving.state.patience import Patience
 
 
 class Clock:

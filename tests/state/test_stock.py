@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry
 from schemas.errors import KafkaError
 from schemas.item import Entry, Item
 from serving.ranking.ranker import Ranker
+from serving.state.patience import Patience
+from serving.state.stock import GROW_EVERY_S, Stock
 from stream.metrics import Metrics
-from stream.patience import Patience
 from stream.ranking import Ranks
-from stream.stock import GROW_EVERY_S, Stock
 from tests import worlds
 from tests.kit.diary import until
 from tests.worlds import NOW, name, session

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from prometheus_client import Counter, Gauge
+
 from schemas.item import Entry
 from serving.ranking.assortment import Assortment, Stocked
 from serving.ranking.ranker import Ranker
-from stream.metrics import Metrics
-from stream.patience import Patience
-from stream.ranking import Ranks
+from serving.state.patience import Patience
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +36,20 @@ class Follows(Protocol):
     async def close(self) -> None: ...
 
 
-class MakesLists(Protocol):
-    """And of the ranking."""
+class Ranks(Protocol):
+    """And of whoever ranks with it."""
 
-    async def succeed(self, ranker: Ranks) -> Ranks: ...
+    async def succeed(self, ranker: Stocked) -> object: ...
 
     def miss(self, item_ids: Iterable[str]) -> None: ...
+
+
+class Counts(Protocol):
+    """And of a process's metrics."""
+
+    catalogue_entries: Counter
+    catalogue_hidden: Gauge
+    catalogue_newcomers: Gauge
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +65,11 @@ class Stock:
         self,
         ranker: Ranker,
         follow: Callable[[], Follows],
-        ranking: MakesLists,
+        ranking: Ranks,
         patience: Patience,
         endless: Patience,
         clock: Callable[[], float],
-        metrics: Metrics,
+        metrics: Counts,
     ) -> None:
         self._follow = follow
         self._ranking = ranking
@@ -77,6 +85,11 @@ class Stock:
         self._entries = self._excused = 0
         #: Held while the shelf in service is seen to, so that no other takes its place meanwhile.
         self._turn = asyncio.Lock()
+
+    @property
+    def stocked(self) -> Stocked:
+        """What ranks, as far as the catalogue has been read for it."""
+        return self._shelf.assortment.stocked
 
     async def open(self) -> None:
         """Takes as long as reading the whole catalogue does, but no longer than the budget without an answer."""

@@ -5,18 +5,42 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
-from typing import Final
+from typing import Final, Protocol, Self
 from urllib.parse import urlsplit
 
+import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from schemas.errors import SettingsError
-from stream.health import Answer, Health
 
 _JSON: Final = "application/json; charset=utf-8"
+_OK, _UNAVAILABLE = 200, 503
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status of HTTP and a body of JSON."""
+
+    status: int
+    body: bytes
+
+    @classmethod
+    def of(cls, good: bool, body: object) -> Self:
+        return cls(_OK if good else _UNAVAILABLE, msgspec.json.encode(body))
+
+
+class Health(Protocol):
+    """What a process says of itself; asked from other threads than its own."""
+
+    def ready(self) -> Answer: ...
+
+    def live(self) -> Answer: ...
+
+
 #: A client that opens a connection and says nothing gives its thread back.
 _CLIENT_S: Final = 5.0
 _NOT_FOUND: Final = Answer(404, b'{"error": "there are /metrics, /ready and /live"}')

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from nextclick.servers import LOOPBACK, free_port, on_free_port
 from schemas.errors import SettingsError
-from stream import probes
+from serving.state import probes
 from stream.health import Health, State
 from stream.metrics import Metrics
 

@@ -1,0 +1,101 @@
+"""A placement: a spot in the shop that shows recommendations, and the rules that it shows them by.
+
+    [basket]
+    limit = 8
+    hide = ["seen", "bought", "cart"]
+    per_brand = 2
+    boost = [{brand = "Ash", places = 5}]
+    bury = [{category = ["Garden", "Sale"], places = 60}]
+
+The file names what it sets; what it does not say is as here. docs/placements.md tells what each does.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+import msgspec
+from msgspec import Meta, Struct
+
+from schemas.errors import SettingsError
+from schemas.recommendation import PUBLISHED, STORED
+from schemas.wire import ItemId
+
+#: What the worker stores and publishes: whatever is to be had, no other rule.
+DEFAULT: Final = "default"
+
+PlacementName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$(?!\n)")]
+#: Of a session's items: those it looked at, bought, has in its cart, was shown.
+Touched = Literal["seen", "bought", "cart", "shown"]
+_Places = Annotated[int, Meta(ge=1, le=STORED)]
+_Cap = Annotated[int, Meta(ge=1, le=STORED)]
+_Step = Annotated[str, Meta(min_length=1, max_length=512)]
+
+
+class Shift(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which items stand so many places before, or behind, where they were ranked: one of the three says which."""
+
+    places: _Places
+    brand: _Step | None = None
+    #: Path from the root; what lies below is meant too.
+    category: Annotated[tuple[_Step, ...], Meta(min_length=1, max_length=16)] | None = None
+    item: ItemId | None = None
+
+    def __post_init__(self) -> None:
+        if [self.brand, self.category, self.item].count(None) != 2:
+            raise ValueError("names one of brand, category and item")
+
+
+class Placement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: PlacementName
+    #: How many are shown where the request does not say.
+    limit: Annotated[int, Meta(ge=1, le=PUBLISHED)] = PUBLISHED
+    #: Items of the session that are not shown to it.
+    hide: frozenset[Touched] = frozenset()
+    #: At most so many of one brand, of one category.
+    per_brand: _Cap | None = None
+    per_category: _Cap | None = None
+    boost: tuple[Shift, ...] = ()
+    bury: tuple[Shift, ...] = ()
+    #: Of similar items: how much the session has to say in their order, beside likeness. None: as the product sets it.
+    similar_share: Annotated[float, Meta(ge=0, le=1)] | None = None
+    #: What is shown where nothing is known of the session.
+    fallback: Literal["popular", "nothing"] = "popular"
+
+    @property
+    def is_neutral(self) -> bool:
+        """Whether a list stands as it was ranked."""
+        return self == type(self)(name=self.name, similar_share=self.similar_share, fallback=self.fallback)
+
+    @classmethod
+    def default(cls) -> Self:
+        return cls(name=DEFAULT)
+
+
+def read(text: str, source: str) -> Mapping[str, Placement]:
+    """By name, `default` among them. SettingsError names the place in `source` that is wrong, and what is allowed."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{source} is no TOML: {error}; docs/placements.md shows what it looks like") from None
+    found = {name: _placement(name, table, source) for name, table in tables.items()}
+    found.setdefault(DEFAULT, Placement.default())
+    if not found[DEFAULT].is_neutral:
+        raise SettingsError(
+            f"{source}: [{DEFAULT}] is what workers publish and has no rules: "
+            "allowed there are similar_share and fallback; give the rules a placement of their own"
+        )
+    return found
+
+
+def _placement(name: str, table: Any, source: str) -> Placement:
+    if not isinstance(table, dict) or "name" in table:
+        raise SettingsError(f"{source}: {name!r} must be a table [{name}] that does not name itself once more")
+    try:
+        return msgspec.convert({**table, "name": name}, Placement)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$")
+        place = f"[{name}] {where.rstrip('`').removeprefix('.')}".strip()
+        raise SettingsError(f"{source}: {place}: {what}; docs/placements.md lists what is allowed") from None

@@ -1,0 +1,251 @@
+"""One client's connection: requests are read within bounds, answered one after the other, and kept alive.
+
+Everything a stranger may do to a server by taking his time or by sending too much ends here: a head that
+is too long or too slow, a body past its limit, requests piled up before they are answered, answers that
+are not fetched. What does not parse gets a 400 and the connection is closed, since nobody knows where
+the next request would begin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import httptools
+
+from serving.http import head
+from serving.http.problems import Refused
+from serving.http.request import Request
+from serving.http.response import Response, Stream
+
+log = logging.getLogger(__name__)
+
+_URL_MAX: Final = 2 * 1024
+_HEAD_MAX: Final = 8 * 1024
+_HEADERS_MAX: Final = 64
+#: Requests of one client that are read before the first is answered.
+_PIPELINED_MAX: Final = 16
+#: An answer that is not fetched: so much of it is held, and so long.
+_UNSENT_MAX: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    body_max: int = 256 * 1024
+    #: From a request's first byte to the end of its head, and from there to the end of its body.
+    head_s: float = 5.0
+    body_s: float = 10.0
+    #: Between two requests.
+    idle_s: float = 75.0
+    #: For a client that does not fetch what it asked for.
+    fetch_s: float = 10.0
+
+
+Answers = Callable[[Request], Awaitable[Response | Stream]]
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, answers: Answers, bounds: Bounds, all_: set[Connection]) -> None:
+        self._answers = answers
+        self._bounds = bounds
+        self._all = all_
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[tuple[Request | Refused, bool]] = deque()
+        self._serving: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._address = ""
+        #: The answer that is under way is the last.
+        self._ending = False
+        self._reading = False
+        self._begin()
+
+    # ── what the loop calls ────────────────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(_UNSENT_MAX)
+        peer: Any = transport.get_extra_info("peername")
+        self._address = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._all.add(self)
+        self._within(self._bounds.head_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._all.discard(self)
+        self._stop_timer()
+        self._flowing.set()
+        if self._serving is not None:
+            self._serving.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        if self._ending:
+            return
+        if not self._reading:
+            self._reading = True
+            self._within(self._bounds.head_s)
+        try:
+            self._head_bytes += 0 if self._in_body else len(data)
+            self._parser.feed_data(data)
+            if not self._in_body and self._reading and self._head_bytes > _HEAD_MAX + _URL_MAX:
+                raise Refused(431, "headers", f"at most {_HEAD_MAX} bytes of headers are read")
+        except Refused as refused:
+            self._refuse(refused)
+        except httptools.HttpParserUpgrade:
+            self._refuse(Refused(400, "invalid", "no other protocol is spoken here", "Upgrade"))
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            self._refuse(cause if isinstance(cause, Refused) else _UNREADABLE)
+        except httptools.HttpParserError:
+            self._refuse(_UNREADABLE)
+
+    def eof_received(self) -> bool:
+        """Who asked and then closed its side still gets what it asked for."""
+        self._ending = True
+        return self._serving is not None
+
+    def pause_writing(self) -> None:
+        self._flowing.clear()
+
+    def resume_writing(self) -> None:
+        self._flowing.set()
+
+    # ── what the parser calls ──────────────────────────────────────────────────────────────────────────
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+        if len(self._url) > _URL_MAX:
+            raise Refused(414, "address", f"at most {_URL_MAX} bytes of address are read")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_bytes += len(name) + len(value) + 4
+        self._header_count += 1
+        if self._header_bytes > _HEAD_MAX or self._header_count > _HEADERS_MAX:
+            raise Refused(431, "headers", f"at most {_HEADERS_MAX} headers, of {_HEAD_MAX} bytes in all, are read")
+        key, text = name.decode("ascii").lower(), value.decode("latin-1")
+        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+
+    def on_headers_complete(self) -> None:
+        self._in_body = True
+        self._within(self._bounds.body_s)
+        version = self._parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise Refused(400, "invalid", "HTTP/1.1 and HTTP/1.0 are spoken here")
+        if version == "1.1" and "host" not in self._headers:
+            raise Refused(400, "invalid", "it is missing", "Host")
+        length = self._headers.get("content-length", "0")
+        if len(length) > 9 or int(length) > self._bounds.body_max:
+            raise self._too_large()
+        if self._headers.get("expect", "").lower() == "100-continue":
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+        if len(self._body) > self._bounds.body_max:
+            raise self._too_large()
+
+    def on_message_complete(self) -> None:
+        path, _, query = self._url.decode("latin-1").partition("?")
+        request = Request(
+            self._parser.get_method().decode("ascii"), path, query, self._headers, bytes(self._body), self._address
+        )
+        last = not self._parser.should_keep_alive()
+        self._stop_timer()
+        self._reading = False
+        self._queue(request, last=last)
+        self._begin_message()
+
+    # ── answering ──────────────────────────────────────────────────────────────────────────────────────
+
+    def close_when_answered(self) -> None:
+        """Asked while the process drains: who waits for nothing is let go at once."""
+        self._ending = True
+        if self._serving is None:
+            self._transport.close()
+
+    def _queue(self, request: Request | Refused, *, last: bool) -> None:
+        self._waiting.append((request, last))
+        if self._serving is None:
+            self._serving = self._loop.create_task(self._serve())
+        elif len(self._waiting) >= _PIPELINED_MAX:
+            self._transport.pause_reading()
+
+    async def _serve(self) -> None:
+        """What waits, in the order it came."""
+        while self._waiting:
+            request, last = self._waiting.popleft()
+            answer = request.response() if isinstance(request, Refused) else await self._answers(request)
+            closing = last or (self._ending and not self._waiting)
+            if isinstance(answer, Stream):
+                await self._stream(answer)
+                closing = True
+            else:
+                bare = isinstance(request, Request) and request.method == "HEAD"
+                self._transport.write(head.whole(answer, closing=closing, bare=bare))
+            if closing:
+                self._transport.close()
+                return
+            if not self._flowing.is_set():
+                await self._fetched()
+        self._serving = None
+        self._transport.resume_reading()
+        if not self._reading:
+            self._within(self._bounds.idle_s)
+
+    async def _stream(self, stream: Stream) -> None:
+        self._transport.write(head.streamed(stream))
+        async for part in stream.parts:
+            self._transport.write(part)
+            await self._fetched()
+
+    async def _fetched(self) -> None:
+        """Until the client has taken most of what it asked for; who does not is let go."""
+        try:
+            async with asyncio.timeout(self._bounds.fetch_s):
+                await self._flowing.wait()
+        except TimeoutError:
+            self._transport.abort()
+
+    def _refuse(self, refused: Refused) -> None:
+        """Behind what was asked before; nothing more is read."""
+        self._ending = True
+        self._stop_timer()
+        self._queue(refused, last=True)
+
+    # ── reading ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _begin(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self._begin_message()
+
+    def _begin_message(self) -> None:
+        self._url = b""
+        self._headers: dict[str, str] = {}
+        self._header_bytes = self._header_count = self._head_bytes = 0
+        self._body = bytearray()
+        self._in_body = False
+
+    def _too_large(self) -> Refused:
+        return Refused(413, "too_large", f"at most {self._bounds.body_max} bytes of body are read")
+
+    def _within(self, seconds: float) -> None:
+        self._stop_timer()
+        self._timer = self._loop.call_later(seconds, self._late)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _late(self) -> None:
+        if self._reading:
+            self._refuse(Refused(408, "timeout", "send it without a pause"))
+        elif self._serving is None:
+            self._transport.close()
+
+
+_UNREADABLE: Final = Refused(400, "invalid", "this is no HTTP request")

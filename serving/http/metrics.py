@@ -1,0 +1,106 @@
+"""What an endpoint process tells Prometheus. Labels come from small fixed sets, never from a client."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_LATENCY_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5, 30)
+
+
+class Metrics:
+    """One registry a process, passed in."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.requests = Counter(
+            "nextclick_http_requests", "Requests by operation and class of status.", ["route", "status"],
+            registry=registry,
+        )  # fmt: skip
+        self.seconds = Histogram(
+            "nextclick_http_seconds",
+            "From a request read to its answer made; of a long poll, the waiting too.",
+            ["route"],
+            buckets=_LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self.redis_seconds = Histogram(
+            "nextclick_http_redis_seconds", "A read of Redis, as a request waits for it.",
+            buckets=_LATENCY_BUCKETS_S, registry=registry,
+        )  # fmt: skip
+        self.redis_failed = Counter(
+            "nextclick_http_redis_failures", "Reads of Redis that gave nothing in time.", registry=registry
+        )
+        self.circuit = Gauge(
+            "nextclick_http_redis_circuit", "Redis is asked by all (0), by one in a while (1), by nobody (2).",
+            registry=registry,
+        )  # fmt: skip
+        self.lists = Counter(
+            "nextclick_http_lists",
+            "Lists answered by where they came from: cached here, read from Redis, ranked on demand, or a fallback.",
+            ["source"],
+            registry=registry,
+        )
+        self.fallbacks = Counter(
+            "nextclick_http_fallbacks", "Lists that are not the session's own newest, and why.", ["reason"],
+            registry=registry,
+        )  # fmt: skip
+        self.unchanged = Counter(
+            "nextclick_http_not_modified", "Polls answered with 304: the client has it already.", registry=registry
+        )
+        self.behind = Counter(
+            "nextclick_http_behind", "Waits for a list that knows a click which ended without it.", registry=registry
+        )
+        self.limited_by = Counter(
+            "nextclick_http_rate_limited", "Requests refused for their number, by whose limit.", ["whose"],
+            registry=registry,
+        )  # fmt: skip
+        self.limits_local = Counter(
+            "nextclick_http_limits_local", "Requests counted by this process alone, since Redis did not answer.",
+            registry=registry,
+        )  # fmt: skip
+        self.streams = Gauge("nextclick_http_open_streams", "Clients that are told of new lists.", registry=registry)
+        self.waiting = Gauge("nextclick_http_long_polls", "Requests that wait for a list.", registry=registry)
+        self.connections = Gauge("nextclick_http_connections", "Open connections.", registry=registry)
+        self.events = Counter(
+            "nextclick_http_events", "Events taken in or refused, and why.", ["outcome"], registry=registry
+        )
+        self.degraded = Gauge(
+            "nextclick_http_degraded", "1 for what this process does without at the moment.", ["service"],
+            registry=registry,
+        )  # fmt: skip
+        self.model = Gauge("nextclick_model", "The model in service.", ["version"], registry=registry)
+        self.catalogue_entries = Counter(
+            "nextclick_catalogue_entries", "Entries of the catalogue that were read.", registry=registry
+        )
+        self.catalogue_hidden = Gauge(
+            "nextclick_catalogue_hidden_items", "The model's items that are not to be had.", registry=registry
+        )
+        self.catalogue_newcomers = Gauge(
+            "nextclick_catalogue_newcomers", "Items that rank and came after the bundle was made.", registry=registry
+        )
+        self.bundle_swaps = Counter(
+            "nextclick_bundle_swaps", "Bundles that took the place of another.", registry=registry
+        )
+        self.bundle_refused = Counter(
+            "nextclick_bundle_refused", "Bundles that did not get to answer; the one in service stayed.", ["reason"],
+            registry=registry,
+        )  # fmt: skip
+        self._answered: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Once a request, so what it counts with is looked up once a route and class."""
+        key = (route, status // 100)
+        counts = self._answered.get(key)
+        if counts is None:
+            counts = (self.requests.labels(route, f"{status // 100}xx"), self.seconds.labels(route))
+            self._answered[key] = counts
+        counts[0].inc()
+        counts[1].observe(seconds)
+
+    def limited(self, by: str) -> None:
+        self.limited_by.labels(by).inc()
+
+    def counted_here(self) -> None:
+        self.limits_local.inc()

@@ -1,0 +1,155 @@
+"""One process of the endpoint: what it is made of, how it begins, and how it ends without failing anybody.
+
+SIGTERM     /ready says 503, and everybody is still answered, until the load balancer has noticed
+then        streams are told to come back, long polls are answered with what there is
+then        nobody is let in; what is under way is answered; the process ends
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from schemas.settings import Settings
+from schemas.topics import Topics
+from serving.http.app import App
+from serving.http.bells import Bells
+from serving.http.connection import Bounds
+from serving.http.guard import Guard
+from serving.http.health import Health
+from serving.http.listing import Listing
+from serving.http.metrics import Metrics
+from serving.http.recommendations import Recommendations
+from serving.http.server import Server
+from serving.http.shelf import Shelf
+from serving.http.streams import Streams
+from serving.state import probes
+from serving.state.breaker import Breaker, Circuit
+from serving.state.catalogue import Catalogue
+from serving.state.channels import Channels
+from serving.state.following import Following
+from serving.state.fused import Fused
+from serving.state.gathered import Gathered
+from serving.state.patience import Patience
+from serving.state.pipeline import Pipeline
+from serving.state.readings import Readings
+
+log = logging.getLogger(__name__)
+
+#: The end comes at most so long after the load balancer was given its time.
+_END_S: Final = 5.0
+#: A catalogue that is longer in coming is followed while answers are given.
+_CATALOGUE_S: Final = 30.0
+_LOOK_S: Final = 1.0
+
+
+class Endpoint:
+    """The parts of one process, wired."""
+
+    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+        self._settings = settings
+        self.metrics = Metrics(registry)
+        self._breaker = Breaker(time.monotonic)
+        self._pipeline = Pipeline(settings.redis, settings.redis_read_ms / 1000)
+        redis = Fused(self._pipeline, self._breaker, self.metrics.redis_seconds.observe)
+        self._counting = Pipeline(settings.redis, settings.redis_read_ms / 1000)
+        self._guard = Guard(settings, self._counting, self.metrics)
+        self._bells = Bells()
+        self._channels = Channels(settings.redis)
+        topic = Topics.named(settings.topic_prefix).catalog
+        endless = Patience(float("inf"), time.monotonic, asyncio.sleep)
+        self._shelf = Shelf(
+            Following(Path(settings.bundle)),
+            lambda: Catalogue(settings.kafka, topic, settings.fetch_wait_ms),
+            endless,
+            time.monotonic,
+            self.metrics,
+        )
+        lists = Listing(Readings(Gathered(redis)), self._shelf, self.metrics)
+        self._polls = Recommendations(lists, self._bells, self.metrics)
+        self._streams = Streams(lists, self._bells, self.metrics, settings.streams_max)
+        operations = [*self._polls.operations(), *self._streams.operations()]
+        self._server = Server(App(operations, self._guard, self.metrics), Bounds(), settings.connections_max)
+        self.health = Health(self._degraded, lambda: self._shelf.stocked.version)
+
+    async def run(self, ended: asyncio.Event) -> None:
+        """Answers until `ended`, and then as long as is due to those who are there."""
+        await self._shelf.open(_CATALOGUE_S)
+        parts: list[Coroutine[Any, Any, None]] = [
+            self._shelf.run(),
+            self._channels.listen(self._bells.ring, self._bells.ring_all),
+            self._look(),
+        ]
+        tasks = [asyncio.create_task(part) for part in parts]
+        port = await self._server.start(self._settings.serve_host, self._settings.serve_port)
+        self.health.warm.set()
+        log.info("serving on %s:%d with model %s", self._settings.serve_host, port, self._shelf.stocked.version)
+        waiting = asyncio.create_task(ended.wait())
+        await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        await self._end()
+        waiting.cancel()
+        for task in tasks:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                log.critical("the endpoint ends on a defect", exc_info=task.exception())
+            task.cancel()
+        await asyncio.gather(*tasks, waiting, return_exceptions=True)
+        await self._guard.close()
+        await self._pipeline.close()
+        await self._counting.close()
+
+    async def _end(self) -> None:
+        self.health.draining.set()
+        until = time.monotonic() + self._settings.drain_s
+        while time.monotonic() < until:
+            # Who is answered meanwhile is told to connect anew, and is then sent elsewhere.
+            self._server.let_go()
+            await asyncio.sleep(0.02)
+        self._polls.draining = self._streams.draining = True
+        self._bells.ring_all()
+        await self._server.stop(_END_S)
+
+    async def _look(self) -> None:
+        while True:
+            self.metrics.connections.set(self._server.connections)
+            self.metrics.circuit.set(self._breaker.circuit)
+            lacking = self._degraded()
+            for service in ("redis", "bundle", "kafka"):
+                self.metrics.degraded.labels(service).set(service in lacking)
+            await asyncio.sleep(_LOOK_S)
+
+    def _degraded(self) -> frozenset[str]:
+        lacking = self._shelf.degraded
+        return lacking if self._breaker.circuit is Circuit.CLOSED else lacking | {"redis"}
+
+
+def run(settings: Settings, number: int, parent_ended: Callable[[asyncio.Event], None] | None = None) -> int:
+    """Until SIGTERM or Ctrl-C. Process `number` of those that share the port."""
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for library in ("aiokafka", "kafka"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    registry = CollectorRegistry()
+
+    async def serve() -> None:
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, ended.set)
+        if parent_ended is not None:
+            parent_ended(ended)
+        endpoint = Endpoint(settings, registry)
+        if settings.metrics_port:
+            probes.serve(settings.metrics_host, settings.metrics_port + number, registry, endpoint.health)
+        await endpoint.run(ended)
+
+    with suppress(KeyboardInterrupt):
+        uvloop.run(serve())
+    return 0

@@ -1,0 +1,173 @@
+"""GET /v1/recommendations/{session_id}: the session's list, at once, when it changes, or when it knows a click.
+
+limit, placement, exclude, fields    what the list is to be
+If-None-Match                        304 while it is the one that the client has
+wait                                 with that: answered when it no longer is, or 304 at the end
+after                                the position of a click: answered by the first list that knows it
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from schemas.recommendation import PUBLISHED, Recommendation
+from schemas.wire import SessionId
+from serving.http.bells import Bells
+from serving.http.lists import Made, Makes, Wanted
+from serving.http.metrics import Metrics
+from serving.http.operations import Operation
+from serving.http.problems import Refused
+from serving.http.request import Caller, Request
+from serving.http.response import Response
+
+#: For the list that knows a click; a worker that is not there must not keep a page from showing anything.
+_AFTER_S: Final = 2.0
+_WAIT_MAX_S: Final = 25
+_EXCLUDED_MAX: Final = 60
+_POSITION: Final = r"^[0-9a-f]{8}\.[0-9]{1,9}\.[0-9]{1,18}$(?!\n)"
+_ITEM_FIELDS: Final = ("item_id", "rank", "score", "source", "reason")
+
+Placement = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$(?!\n)")]
+
+
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The parameters."""
+
+    session_id: SessionId
+    limit: Annotated[int, Meta(ge=1, le=PUBLISHED, description="At most so many items.")] = PUBLISHED
+    placement: Annotated[Placement, Meta(description="Whose rules the list is to keep.")] = "default"
+    exclude: Annotated[
+        str, Meta(max_length=2_000, description="Items that are not to be in it, separated by commas; at most 60.")
+    ] = ""
+    fields: Annotated[
+        str,
+        Meta(
+            max_length=64,
+            pattern=rf"^((?:{'|'.join(_ITEM_FIELDS)})(,|$))*$(?!\n)",
+            description="Of each item only these, separated by commas.",
+        ),
+    ] = ""
+    wait: Annotated[
+        int,
+        Meta(
+            ge=0, le=_WAIT_MAX_S, description="Seconds to wait for another list than the one that If-None-Match names."
+        ),
+    ] = 0
+    after: (
+        Annotated[
+            str,
+            Meta(
+                pattern=_POSITION,
+                description="The position of an event that was posted: waits, 2 s at most, for a list that knows it.",
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Recommendations:
+    def __init__(
+        self, lists: Makes, bells: Bells, metrics: Metrics, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lists = lists
+        self._bells = bells
+        self._metrics = metrics
+        self._clock = clock
+        #: No one waits any more: the process ends.
+        self.draining = False
+
+    def operations(self) -> list[Operation[Any]]:
+        return [
+            Operation(
+                "GET",
+                "/v1/recommendations/{session_id}",
+                "The session's recommendations",
+                Asked,
+                self.answer,
+                answers={200: Recommendation, 304: None},
+            )
+        ]
+
+    async def answer(self, asked: Asked, request: Request, caller: Caller) -> Response:
+        wanted = _wanted(asked, caller)
+        known = request.headers.get("if-none-match", "")
+        made, behind = await self._lists.make(wanted), False
+        if asked.after is not None:
+            made, behind = await self._after(asked, wanted, made)
+        if asked.wait and matches(known, made):
+            made = await self._changed(asked, wanted, made, known)
+        return self._response(made, known, behind=behind)
+
+    async def _after(self, asked: Asked, wanted: Wanted, made: Made) -> tuple[Made, bool]:
+        """The first list that knows the click; in time, else what there is, and that it is behind."""
+        lane, _, offset = (asked.after or "").rpartition(".")
+
+        def knows(made: Made) -> bool:
+            return made.knows(lane, int(offset))
+
+        if not knows(made):
+            made = await self._wait(asked.session_id, wanted, made, _AFTER_S, knows)
+        behind = not knows(made)
+        if behind:
+            self._metrics.behind.inc()
+        return made, behind
+
+    async def _changed(self, asked: Asked, wanted: Wanted, made: Made, known: str) -> Made:
+        return await self._wait(asked.session_id, wanted, made, asked.wait, lambda made: not matches(known, made))
+
+    async def _wait(
+        self, session_id: str, wanted: Wanted, made: Made, at_most_s: float, enough: Callable[[Made], bool]
+    ) -> Made:
+        """A session that is not the caller's is waited for all the same, so that its being there does not show."""
+        until = self._clock() + at_most_s
+        with self._metrics.waiting.track_inprogress(), self._bells.heard(session_id) as bell:
+            while True:
+                made = await self._lists.make(wanted)
+                left = until - self._clock()
+                if enough(made) or left <= 0 or self.draining:
+                    return made
+                await bell.wait(left)
+
+    def _response(self, made: Made, known: str, *, behind: bool) -> Response:
+        headers = _told(made) + ((("Nextclick-Behind", "1"),) if behind else ())
+        if matches(known, made):
+            self._metrics.unchanged.inc()
+            return Response(304, headers=headers)
+        if made.fallback is not None:
+            self._metrics.fallbacks.labels(made.fallback).inc()
+        return Response(200, made.body, headers=headers)
+
+
+def matches(known: str, made: Made) -> bool:
+    """Whether If-None-Match names it; a weak name does as well."""
+    return bool(known) and made.etag in (tag.strip().removeprefix("W/") for tag in known.split(","))
+
+
+def _wanted(asked: Asked, caller: Caller) -> Wanted:
+    exclude = frozenset(asked.exclude.split(",")) if asked.exclude else frozenset()
+    if len(exclude) > _EXCLUDED_MAX:
+        raise Refused(400, "invalid", f"at most {_EXCLUDED_MAX} items can be left out", "exclude")
+    return Wanted(
+        asked.session_id if caller.may_see(asked.session_id) else None,
+        asked.placement,
+        asked.limit,
+        exclude,
+        frozenset(filter(None, asked.fields.split(","))),
+    )
+
+
+def _told(made: Made) -> tuple[tuple[str, str], ...]:
+    told: tuple[tuple[str, str], ...] = (
+        ("ETag", made.etag),
+        ("Cache-Control", "private, no-cache"),
+        ("Age", str(max(0, int(time.time()) - made.generated_at // 1000))),
+        ("Nextclick-Generated-At", str(made.generated_at)),
+        ("Nextclick-Model", made.model),
+    )
+    told += (("Nextclick-Version", made.triple),) if made.triple else ()
+    return told + ((("Nextclick-Fallback", made.fallback),) if made.fallback else ())

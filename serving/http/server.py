@@ -1,0 +1,72 @@
+"""Where clients connect: several processes share one port, and each lets its clients go before it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from typing import Final
+
+from schemas.errors import SettingsError
+from serving.http.connection import Answers, Bounds, Connection
+
+_BACKLOG: Final = 2_048
+
+
+class Server:
+    def __init__(self, answers: Answers, bounds: Bounds, connections_max: int) -> None:
+        self._answers = answers
+        self._bounds = bounds
+        self._connections_max = connections_max
+        self._connections: set[Connection] = set()
+
+    async def start(self, host: str, port: int) -> int:
+        """The port that is served; the kernel spreads clients over all processes that share it."""
+        sock = _bound(host, port)
+        self._listener = await asyncio.get_running_loop().create_server(self._connect, sock=sock, backlog=_BACKLOG)
+        return int(sock.getsockname()[1])
+
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
+    def _connect(self) -> asyncio.Protocol:
+        if len(self._connections) >= self._connections_max:
+            return _Full()
+        return Connection(self._answers, self._bounds, self._connections)
+
+    def let_go(self) -> None:
+        """Every connection ends with the answer that is under way; whoever comes anew is still answered."""
+        for connection in list(self._connections):
+            connection.close_when_answered()
+
+    async def stop(self, within_s: float) -> None:
+        """Nobody is let in any more; what is under way is answered, as far as it is within that time."""
+        self._listener.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._connections:
+                    self.let_go()
+                    await asyncio.sleep(0.02)
+
+
+class _Full(asyncio.Protocol):
+    """For one client more than there may be: it learns at once that it must try elsewhere."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((host, port))
+    except OSError as error:
+        raise SettingsError(
+            f"NEXTCLICK_SERVE_HOST is {host!r} and NEXTCLICK_SERVE_PORT is {port}, and nothing can be served there: "
+            f"{error}; allowed is an address of this host and a port that is free"
+        ) from None
+    return sock

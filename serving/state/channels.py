@@ -1,0 +1,89 @@
+"""Whose list has changed, as the store script says it to whoever listens.
+
+Plain pub/sub: what is said while nobody listens is lost. So whoever waits looks again every while, and is
+told to when the connection comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from redis import exceptions
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.client import PubSub
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from schemas import keys
+from schemas.settings import RedisUrl
+
+log = logging.getLogger(__name__)
+
+_CHANNELS: Final = [f"rec.{number}" for number in range(keys.CHANNELS)]
+_TIMEOUT_S: Final = 2.0
+_AGAIN_S: Final = 0.5
+#: A connection that says nothing for so long is asked whether it is still there.
+_SILENT_S: Final = 5.0
+_FAILURES: Final = (exceptions.RedisError, exceptions.RedisClusterException, OSError, TimeoutError)
+
+
+class Channels:
+    def __init__(self, url: RedisUrl) -> None:
+        self._url = url
+        #: Somebody would tell us.
+        self.hears = False
+
+    async def listen(self, changed: Callable[[str], None], anything: Callable[[], None]) -> None:
+        """Until cancelled. `changed` is told whose, by fingerprint; `anything` that some may have been missed."""
+        while True:
+            try:
+                await self._listen(changed, anything)
+            except _FAILURES as error:
+                if self.hears:
+                    log.warning("nobody tells of new lists, they are looked for: %s", type(error).__name__)
+                self.hears = False
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _listen(self, changed: Callable[[str], None], anything: Callable[[], None]) -> None:
+        client = await self._client()
+        try:
+            async with client.pubsub(ignore_subscribe_messages=True) as pubsub:
+                await pubsub.subscribe(*_CHANNELS)
+                self.hears = True
+                anything()
+                await self._hear(pubsub, changed)
+        finally:
+            await client.aclose()
+
+    async def _hear(self, pubsub: PubSub, changed: Callable[[str], None]) -> None:
+        while True:
+            message = cast(dict[str, Any] | None, await pubsub.get_message(timeout=_SILENT_S))
+            if message is None:
+                await pubsub.ping()
+            elif message["type"] == "message":
+                changed(cast(bytes, message["data"]).partition(b" ")[0].decode())
+
+    async def _client(self) -> Redis:
+        """To the server, or to any node of the Cluster: what is published at one is heard at all."""
+        options: dict[str, Any] = {
+            "socket_timeout": _SILENT_S + _TIMEOUT_S,
+            "socket_connect_timeout": _TIMEOUT_S,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        if not self._url.is_cluster:
+            return Redis.from_url(self._url.reveal(), **options)
+        cluster = RedisCluster.from_url(self._url.reveal().replace("+cluster", "", 1))
+        try:
+            await cluster.initialize()
+            node = cluster.get_random_node()
+            return Redis(host=node.host, port=int(node.port), **_credentials(cluster), **options)
+        finally:
+            await cluster.aclose()
+
+
+def _credentials(cluster: RedisCluster) -> dict[str, Any]:
+    known = cluster.connection_kwargs
+    return {name: known[name] for name in ("username", "password") if known.get(name)}
