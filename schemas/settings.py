@@ -332,6 +332,7 @@ class Settings:
         60,
         "Seconds between the signal to end, from which on `/ready` says 503, and the endpoint's letting nobody in any "
         "more: as long as your load balancer takes to notice.",
+    )
     events_wait_ms: int = _number(
         2_000,
         100,
