@@ -179,6 +179,7 @@ class Connection(asyncio.Protocol):
         self._waiting.append((request, last))
         if self._serving is None:
             self._serving = self._loop.create_task(self._serve())
+            self._serving.add_done_callback(self._served)
         elif len(self._waiting) >= _PIPELINED_MAX:
             self._transport.pause_reading()
 
@@ -203,6 +204,12 @@ class Connection(asyncio.Protocol):
         self._transport.resume_reading()
         if not self._reading:
             self._within(self._bounds.idle_s)
+
+    def _served(self, serving: asyncio.Task[None]) -> None:
+        """A defect of ours leaves nobody with half an answer and an open connection."""
+        if not serving.cancelled() and serving.exception() is not None:
+            log.error("an answer broke off on a defect", exc_info=serving.exception())
+            self._transport.abort()
 
     async def _stream(self, stream: Stream) -> None:
         self._transport.write(head.streamed(stream))

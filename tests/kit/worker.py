@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -23,6 +24,11 @@ _STOP_S: Final = 15.0
 #: What ends and freezes workers is not to wait for the default.
 _SESSION_TIMEOUT_MS: Final = 6_000
 _numbers = count(1)
+
+
+def summed(told: Mapping[str, float], beginning: str) -> float:
+    """Of all samples whose names, with their labels, begin so."""
+    return sum(value for name, value in told.items() if name.startswith(beginning))
 
 
 class Worker:
