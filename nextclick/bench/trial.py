@@ -124,10 +124,8 @@ class Trial:
     def conditions(self, *packages: str, beside: str = "one worker, the load beside it") -> str:
         kafka, redis = probe.kafka(self.settings, _ASK_S), probe.redis(self.settings.redis, _ASK_S)
         services = f"Kafka {kafka.version} or later, Redis {'.'.join(map(str, redis.version))}"
-        return (
-            f"{conditions.line(*(packages or _PACKAGES))}; {services}; {self.settings.partitions} partitions, {beside}; "
-            f"{conditions.load()}"
-        )
+        machine, busy = conditions.line(*(packages or _PACKAGES)), conditions.load()
+        return f"{machine}; {services}; {self.settings.partitions} partitions, {beside}; {busy}"
 
     def _clear(self) -> None:
         with broker.asked(self.settings, _ASK_S) as admin:

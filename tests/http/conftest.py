@@ -11,6 +11,7 @@ import pytest
 from nextclick.servers import Guardian
 from schemas.settings import Settings
 from schemas.topics import Topics
+from serving.http.keys import entry
 from serving.state import topics
 from tests.kit import doors
 from tests.kit.endpoint import Endpoint
@@ -22,7 +23,7 @@ _UNLIMITED = "99999/99999"
 
 @pytest.fixture(scope="session")
 def installation(guardian: Guardian, kafka: Kafka, redis_server: str) -> Shop:
-    """One that all these tests share: each keeps to sessions of its own. Its key and its tokens are those of doors.py."""
+    """One that all these tests share: each keeps to sessions of its own. Key and tokens are those of doors.py."""
     unique = secrets.token_hex(4)
     environment = {
         "NEXTCLICK_KAFKA": kafka.servers,
@@ -31,7 +32,7 @@ def installation(guardian: Guardian, kafka: Kafka, redis_server: str) -> Shop:
         "NEXTCLICK_GROUP": f"g{unique}",
         "NEXTCLICK_PARTITIONS": "4",
         "NEXTCLICK_SITE": doors.SITE,
-        "NEXTCLICK_SITE_KEYS": doors.entry("web", doors.KEY),
+        "NEXTCLICK_SITE_KEYS": entry("web", doors.KEY),
         "NEXTCLICK_TOKEN_SECRETS": doors.SIGNING.reveal(),
         **{f"NEXTCLICK_{each}_LIMIT": _UNLIMITED for each in ("KEY", "SESSION", "ADDRESS")},
     }
