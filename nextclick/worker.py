@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from nextclick.servers import Guardian, Server
-from schemas.settings import ENVIRONMENT_PREFIX, RedisUrl, Settings
+from schemas.settings import ENVIRONMENT_PREFIX, RedisUrl, Secret, Settings
 
 #: The module that works, and its arguments.
 STREAM: Final = ("nextclick", "stream")
@@ -28,7 +28,7 @@ def environment(settings: Settings) -> dict[str, str]:
     """The variables that give a process these settings."""
     defaults = Settings()
     return {
-        f"{ENVIRONMENT_PREFIX}{name.upper()}": value.reveal() if isinstance(value, RedisUrl) else str(value)
+        f"{ENVIRONMENT_PREFIX}{name.upper()}": value.reveal() if isinstance(value, RedisUrl | Secret) else str(value)
         for name in Settings.__slots__
         if (value := getattr(settings, name)) != getattr(defaults, name)
     }

@@ -51,6 +51,13 @@ class Click(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="sc
         return self.items or (self.item_id or "",)
 
 
+class Posted(Click, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag="nextclick.click/1"):
+    """A click as a storefront sends it: whose session it is may be proven otherwise, and when it was be left out."""
+
+    session_id: SessionId = msgspec.field(default_factory=str)
+    ts: EpochMs = msgspec.field(default_factory=EpochMs)
+
+
 class Erase(Struct, frozen=True):
     """The order to forget a session, sent as a record with a null value."""
 
@@ -67,11 +74,17 @@ class EraseUser(Struct, frozen=True):
 Event = Click | Erase | EraseUser
 
 _DECODER: Final = msgspec.json.Decoder(Click, dec_hook=wire.read_special)
+_POSTED: Final = msgspec.json.Decoder(Posted, dec_hook=wire.read_special)
 
 
 def decode(value: bytes) -> Click:
     """The click in a record's value."""
     return wire.decode(_DECODER, value)
+
+
+def decode_posted(value: bytes) -> Posted:
+    """The click that was sent; what it leaves out is still to be filled in."""
+    return wire.decode(_POSTED, value)
 
 
 def encode(click: Click) -> bytes:

@@ -333,6 +333,19 @@ class Settings:
         "Seconds between the signal to end, from which on `/ready` says 503, and the endpoint's letting nobody in any "
         "more: as long as your load balancer takes to notice.",
     )
+    events_wait_ms: int = _number(
+        2_000,
+        100,
+        30_000,
+        "Milliseconds that the endpoint waits for Kafka to take events, or an order to erase, before it answers 503.",
+    )
+    placements: str = _setting(
+        "",
+        "The TOML file of the shop's placements and their rules, which docs/placements.md describes. Empty: there is "
+        "only `default`, which has none.",
+        "a path, or nothing",
+        _text(r"[^\x00]{0,4096}"),
+    )
     log_level: str = _choice("info", ("debug", "info", "warning", "error"), "The least that is logged.")
 
     @classmethod

@@ -192,6 +192,7 @@ class _Parts:
         following = Following(Path(settings.bundle))
         ranker = following.first()
         metrics.model.labels(ranker.version).set(1)
+        metrics.model_trained.set_function(lambda: following.made_at / 1000)
         log.info("model %s ranks", ranker.version)
         self.store = RedisSessionStore(settings.redis, ProfileTtl.of(settings.profile_days, settings.clickstream_hours))
         self.producer = Producer(settings.kafka, _SEND_DEADLINE_S)

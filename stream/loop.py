@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from schemas.session import Outcome
 from schemas.topics import Topics
 from serving.state.patience import Patience
-from serving.state.sessions import Folded, Mark, SessionStore
+from serving.state.sessions import Folded, Mark, SessionStore, Work
 from stream import dead
 from stream.course import Course
 from stream.intake import Delivery, Intake, Letter, read_batch
@@ -61,6 +61,8 @@ class Loop:
         self._metrics = metrics
         self._batch_max = batch_max
         self._remarked: set[str] = set()
+        #: When the batch in hand was taken.
+        self._taken_s = 0.0
 
     async def run(self) -> None:
         """Until cancelled, or until Redis or Kafka have been away for longer than the budget.
@@ -96,6 +98,8 @@ class Loop:
         batch = [await self._queue.get()]
         while len(batch) < self._batch_max and not self._queue.empty():
             batch.append(self._queue.get_nowait())
+        self._metrics.stages.each_ended("queue", (delivery.record_time / 1000 for delivery in batch))
+        self._taken_s = self._metrics.stages.now()
         return batch
 
     async def _fold(self, intake: Intake, marks: Sequence[Mark]) -> list[Folded]:
@@ -109,8 +113,9 @@ class Loop:
 
     def _count(self, events: int, folded: Sequence[Folded], intake: Intake) -> None:
         self._metrics.batch.observe(events)
-        for outcome, count in Counter(outcome for entry in folded for outcome in entry.outcomes).items():
-            self._metrics.events.labels(outcome.name.lower()).inc(count)
+        self._metrics.stages.ended("fold", self._taken_s, events)
+        for (kind, outcome), count in Counter(_fates(intake.works, folded)).items():
+            self._metrics.events.labels(kind, outcome.name.lower()).inc(count)
             if outcome in _REMARKABLE:
                 self._remark(outcome.name.lower())
         for letter in intake.letters:
@@ -122,3 +127,10 @@ class Loop:
         if kind not in self._remarked:
             self._remarked.add(kind)
             log.warning("there are events that are not folded: %s; the metrics count them", kind)
+
+
+def _fates(works: Sequence[Work], folded: Sequence[Folded]) -> Iterator[tuple[str, Outcome]]:
+    """Of each event its type, and what the fold did with it."""
+    for work, entry in zip(works, folded, strict=True):
+        for record, outcome in zip(work.records, entry.outcomes, strict=True):
+            yield "erase" if record.click is None else record.click.type, outcome

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from stream.progress import Lane
+from stream.stages import Stages
 
 _LATENCY_BUCKETS_S: Final = (0.001, 0.002, 0.004, 0.006, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 #: Above 0.25 s heartbeats and commits come late, and something that computes belongs off the loop.
@@ -18,11 +20,13 @@ _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
 class Metrics:
     """One registry a process, passed in, so that tests and several workers do not meet in a global."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, clock: Callable[[], float] = time.time) -> None:
         self.registry = registry
+        self.stages = Stages(registry, clock)
         self.events = Counter(
-            "nextclick_events", "Events by what the fold did with them.", ["outcome"], registry=registry
-        )
+            "nextclick_events", "Events by type and by what the fold did with them.", ["type", "outcome"],
+            registry=registry,
+        )  # fmt: skip
         self.profile_events = Counter(
             "nextclick_profile_events",
             "Events of users by what the fold of their profiles did with them.",
@@ -104,6 +108,11 @@ class Metrics:
             registry=registry,
         )
         self.model = Gauge("nextclick_model", "The model in service.", ["version"], registry=registry)
+        self.model_trained = Gauge(
+            "nextclick_model_trained_timestamp_seconds",
+            "When the model in service was made, in seconds since the epoch.",
+            registry=registry,
+        )
 
         self.assigned = Gauge("nextclick_assigned_partitions", "Partitions that are ours.", registry=registry)
         self.lag = Gauge(
@@ -139,8 +148,9 @@ class Metrics:
     def events_so_far(self) -> tuple[float, float]:
         """All, and the stale ones among them."""
         samples = [sample for metric in self.events.collect() for sample in metric.samples]
-        counts = {sample.labels["outcome"]: sample.value for sample in samples if sample.name.endswith("_total")}
-        return sum(counts.values()), counts.get("stale", 0.0)
+        counts = [sample for sample in samples if sample.name.endswith("_total")]
+        stale = [sample.value for sample in counts if sample.labels["outcome"] == "stale"]
+        return sum(sample.value for sample in counts), sum(stale)
 
     def show_lanes(self, lanes: Sequence[Lane], now_ms: int) -> None:
         """Another worker tells of those that were ours and are no more."""

@@ -26,7 +26,7 @@ _PAUSE_S: Final = 1.0
 
 
 class Sends(Protocol):
-    async def send(self, records: Sequence[Outgoing]) -> None: ...
+    async def send(self, records: Sequence[Outgoing]) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Parcel:
     mark: Mark | None = None
     #: Record time of the click it answers; None where it answers none.
     clicked_at: int | None = None
+    #: When Redis had the list; None where there is none.
+    stored_s: float | None = None
 
 
 class Outbox:
@@ -98,6 +100,8 @@ class Outbox:
 
     def _observe(self, batch: Sequence[Parcel]) -> None:
         now = self._now()
+        stored = (parcel.stored_s for parcel in batch if parcel.stored_s is not None)
+        self._metrics.stages.each_ended("publish", stored)
         for parcel in batch:
             if parcel.clicked_at is not None:
                 self._metrics.latency_seconds.observe(max(0, now - parcel.clicked_at) / 1000)

@@ -21,6 +21,7 @@ class _Entry:
     mark: Mark
     folding: bool = False
     ready: Folded | None = None
+    ready_s: float = 0.0
     ranking: bool = False
     sending: int = 0
 
@@ -61,13 +62,13 @@ class Pending:
         entry.folding = True
         return entry.mark if new else None
 
-    def offer(self, folded: Folded) -> bool:
+    def offer(self, folded: Folded, now_s: float = 0.0) -> bool:
         """The event is folded, and the state it left wants a ranking; whether an older state now gets none."""
         entry = self._entries.get(folded.session_id)
         if entry is None:  # its lane was released meanwhile
             return False
         replaces = entry.ready is not None
-        entry.folding, entry.ready = False, folded
+        entry.folding, entry.ready, entry.ready_s = False, folded, now_s
         if not entry.ranking:
             self._wait(folded.session_id)
         return replaces
@@ -90,6 +91,10 @@ class Pending:
                 taken.append(entry.ready)
                 entry.ready, entry.ranking = None, True
         return taken
+
+    def waiting_since(self, session_id: str) -> float:
+        """When the newest of its states was offered."""
+        return self._entries[session_id].ready_s
 
     def shed(self, before: int) -> dict[str, Mark | None]:
         """Who waits and was last active before that moment of record time is not ranked; their marks to settle."""

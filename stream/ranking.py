@@ -81,8 +81,8 @@ class Ranking:
         self._batch_max = batch_max
         self._pending = Pending()
         self._wake = asyncio.Event()
-        #: Ranked, not stored: one batch, so that a slow store slows the ranking down.
-        self._drafted: asyncio.Queue[Sequence[Draft]] = asyncio.Queue(1)
+        #: Ranked, not stored, and since when: one batch, so that a slow store slows the ranking down.
+        self._drafted: asyncio.Queue[tuple[Sequence[Draft], float]] = asyncio.Queue(1)
         #: Of the lanes that are ours, the offset below which a rewind reads what was read before.
         self._again: dict[str, int] = {}
         #: Those whose pending sets we have not looked at yet.
@@ -132,7 +132,7 @@ class Ranking:
         if again and not untold and self._is_over(entry):
             return self._pending.dismiss(entry.session_id)
         if entry.needs_ranking or ((untold or again) and entry.version > 0):
-            if self._pending.offer(entry):
+            if self._pending.offer(entry, self._metrics.stages.now()):
                 self._metrics.lists.labels("coalesced").inc()
             return None
         mark = self._pending.dismiss(entry.session_id, sending=untold)
@@ -248,15 +248,20 @@ class Ranking:
                 self._wake.clear()
             if taken:
                 self._under_way += 1
+                taken_s = self._metrics.stages.now()
                 with self._pace.ranking(len(taken)):
-                    await self._drafted.put(await self._rank(taken))
+                    drafts = await self._rank(taken)
+                    ranked_s = self._metrics.stages.ended("rank", taken_s, len(taken))
+                    await self._drafted.put((drafts, ranked_s))
             self._rest_if_done()
             await self._pace.rest(asyncio.sleep)
 
     async def _store_on(self) -> None:
         """No session is in two batches: until its list is stored, whatever is folded into it meanwhile waits."""
         while True:
-            await self._store_lists(await self._drafted.get())
+            drafts, ranked_s = await self._drafted.get()
+            await self._store_lists(drafts)
+            self._metrics.stages.ended("store", ranked_s, len(drafts))
             self._under_way -= 1
             self._rest_if_done()
 
@@ -283,7 +288,10 @@ class Ranking:
             silent = self._pending.shed(self._around.now() - SILENT_MS)
             self._metrics.lists.labels("shed").inc(len(silent))
             self._settle(silent.values())
-        return self._pending.take(self._batch_max, latest=behind)
+        taken = self._pending.take(self._batch_max, latest=behind)
+        waiting = (self._pending.waiting_since(entry.session_id) for entry in taken)
+        self._metrics.stages.each_ended("wait", waiting)
+        return taken
 
     async def _renew(self) -> None:
         """Has some stale sessions wait like any other: they are as they were, so that their lists rise by a revision.
@@ -300,7 +308,7 @@ class Ranking:
     def _await_again(self, entry: Folded) -> Mark | None:
         if entry.version == 0:  # it is over
             return self._pending.dismiss(entry.session_id)
-        self._pending.offer(entry)
+        self._pending.offer(entry, self._metrics.stages.now())
         return None
 
     async def _rank(self, taken: Sequence[Folded]) -> Sequence[Draft]:
@@ -348,7 +356,8 @@ class Ranking:
 
     def _post(self, session_id: str, body: bytes | None, clicked_at: int | None = None) -> None:
         record = Outgoing(self._around.recommendations, session_id.encode(), body)
-        parcel = Parcel(session_id, record, self._pending.mark_of(session_id), clicked_at)
+        stored_s = None if body is None else self._metrics.stages.now()
+        parcel = Parcel(session_id, record, self._pending.mark_of(session_id), clicked_at, stored_s)
         replaced, dropped = self._outbox.put(parcel)
         if replaced is not None:
             self.replaced(replaced)

@@ -70,12 +70,15 @@ class Refused(DataError):
         self.field: Final = field
         self.headers: Final = headers
 
-    def response(self) -> Response:
-        problem = Problem(
+    @property
+    def problem(self) -> Problem:
+        return Problem(
             type=f"urn:nextclick:{self.code}",
             title=TITLES[self.status],
             status=self.status,
             detail=self.detail,
             field=self.field,
         )
-        return Response(self.status, msgspec.json.encode(problem), MEDIA_TYPE, self.headers)
+
+    def response(self) -> Response:
+        return Response(self.status, msgspec.json.encode(self.problem), MEDIA_TYPE, self.headers)

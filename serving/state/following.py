@@ -29,6 +29,8 @@ class Following:
         self._look_every_s: Final = look_every_s
         self._thread: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bundle")
         self._version = ""
+        #: When the bundle was made whose ranker was given out last, in epoch ms.
+        self.made_at = 0
         #: What the last look found, and what was found when a bundle was last tried: a refused one is tried once.
         self._seen: Mark | str = ""
         self._tried: Mark | str = ""
@@ -38,7 +40,7 @@ class Following:
     def first(self) -> Ranker:
         """The ranker of the bundle that is there now. BundleError says why it is refused."""
         self._tried = self._look()
-        ranker = bundles.load(self._place)
+        ranker, self.made_at = self._load()
         self._version = ranker.version
         return ranker
 
@@ -51,18 +53,22 @@ class Following:
                 continue
             self._tried = self._seen
             try:
-                ranker = await self.aside(lambda: bundles.load(self._place))
+                ranker, made_at = await self.aside(self._load)
             except Exception:
                 self.refuses = True
                 raise
             self.refuses = False
             if ranker.version != self._version:
-                self._version = ranker.version
+                self._version, self.made_at = ranker.version, made_at
                 return ranker
 
     async def aside(self, work: Callable[[], T]) -> T:
         """Runs it in the thread that looks and loads."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _load(self) -> tuple[Ranker, int]:
+        manifest, bundle = bundles.verify(self._place)
+        return bundle.ranker, manifest.created_at
 
     def _look(self) -> Mark | str:
         """What is there, or in words why nothing is."""

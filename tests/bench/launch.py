@@ -36,10 +36,10 @@ class Patient(Pending):
         super().__init__()
         self._behind: dict[str, deque[Folded]] = {}
 
-    def offer(self, folded: Folded) -> bool:
+    def offer(self, folded: Folded, now_s: float = 0.0) -> bool:
         entry = self._entries.get(folded.session_id)
         if entry is None or not (entry.ready or entry.ranking):
-            return super().offer(folded)
+            return super().offer(folded, now_s)
         entry.folding = False
         self._behind.setdefault(folded.session_id, deque()).append(folded)
         return False

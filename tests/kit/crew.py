@@ -10,14 +10,14 @@ from typing import Final, Self
 
 import psutil
 
-from tests.kit.worker import Worker
+from tests.kit.worker import Worker, summed
 
 #: All records, letters included.
 HANDLED: Final = "nextclick_fold_batch_events_sum"
 #: Records delivered again, which the guard of their session took for what they are.
-STALE: Final = 'nextclick_events_total{outcome="stale"}'
+STALE: Final = 'nextclick_events_total{outcome="stale",'
 #: Events whose id the session knew: what the producer had sent twice.
-DUPLICATE: Final = 'nextclick_events_total{outcome="duplicate"}'
+DUPLICATE: Final = 'nextclick_events_total{outcome="duplicate",'
 
 
 _MIB: Final = 2**20
@@ -107,9 +107,11 @@ class Crew:
         for worker in list(self.workers):
             self.dismiss(worker)
 
-    def total(self, sample: str) -> int:
-        """Over all who ever worked; what one counted in its last moments before it was killed is missing."""
-        return round(sum(told.get(sample, 0.0) for told in self._told.values()))
+    def total(self, beginning: str) -> int:
+        """Of samples whose names begin so, over all who ever worked; what one counted in its last moments before it was
+        killed is missing.
+        """
+        return round(sum(summed(told, beginning) for told in self._told.values()))
 
     def growth_mib(self) -> float:
         """The most that the memory of one has grown."""

@@ -103,8 +103,8 @@ def test_a_trial_leaves_neither_topics_nor_sessions(chosen: Settings, shop: Shop
 def test_counts_are_those_of_the_workers_metrics() -> None:
     # given
     metrics = Metrics(CollectorRegistry())
-    metrics.events.labels("applied").inc(3)
-    metrics.events.labels("duplicate").inc(1)
+    metrics.events.labels("view", "applied").inc(3)
+    metrics.events.labels("cart", "duplicate").inc(1)
     metrics.lists.labels("stored").inc(2)
     metrics.lists.labels("coalesced").inc(5)
     metrics.pending.set(4)

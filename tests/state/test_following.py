@@ -94,6 +94,7 @@ def test_what_is_activated_comes_next_and_only_once(shelf: Path, looks: Looks) -
         await nothing_comes(follower, looks)
         folder.activate(shelf, "second")
         assert (await follower.next()).version == version(shelf / "second")
+        assert follower.made_at == bundles.read_manifest(shelf / "second").created_at
         await nothing_comes(follower, looks)
         folder.rollback(shelf)
         assert (await follower.next()).version == version(shelf / "first")

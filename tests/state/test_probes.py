@@ -41,12 +41,12 @@ def port() -> Port:
 
 
 def test_metrics_are_what_prometheus_reads(port: Port) -> None:
-    port.metrics.events.labels("applied").inc(3)
+    port.metrics.events.labels("view", "applied").inc(3)
 
     status, kind, body = port.ask("/metrics")
 
     assert (status, kind.split(";")[0]) == (200, "text/plain")
-    assert b'nextclick_events_total{outcome="applied"} 3.0' in body
+    assert b'nextclick_events_total{outcome="applied",type="view"} 3.0' in body
     assert port.ask("/metrics", accept="application/openmetrics-text")[1].startswith("application/openmetrics-text")
 
 

@@ -19,13 +19,14 @@ from schemas.session import Position
 from schemas.settings import RedisUrl
 from serving.state.pipeline import Call
 from tests.kit import rungs, topic
+from tests.kit.crew import STALE
 from tests.kit.defects import Defect
 from tests.kit.flow import Flow
 from tests.kit.redis_cluster import RedisCluster
 from tests.kit.redis_server import FLEETING, RedisServer
 from tests.kit.relay import Relay
 from tests.kit.shop import Shop
-from tests.kit.worker import Worker
+from tests.kit.worker import Worker, summed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -227,7 +228,7 @@ def test_whoever_is_still_there_is_told_again_after_a_rewind_and_nobody_else(sho
 
 
 def stale(worker: Worker) -> float:
-    return worker.metrics().get('nextclick_events_total{outcome="stale"}', 0)
+    return summed(worker.metrics(), STALE)
 
 
 def forget_watermarks(shop: Shop) -> None:

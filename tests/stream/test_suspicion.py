@@ -75,8 +75,8 @@ def test_stale_events_are_read_from_what_the_loop_counts() -> None:
     suspicions = Suspicions(metrics)
 
     for second in range(12):
-        metrics.events.labels("stale").inc(5)
-        metrics.events.labels("applied").inc(95)
+        metrics.events.labels("view", "stale").inc(5)
+        metrics.events.labels("view", "applied").inc(95)
         suspicions.look([], second, rewinding=False)
 
     assert metrics.registry.get_sample_value("nextclick_suspicious", {"what": "stale_events"}) == 1

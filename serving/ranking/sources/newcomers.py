@@ -37,9 +37,13 @@ class Newcomers:
         self._late: Final = np.ascontiguousarray(late.T, dtype=np.float32)  # (d, newcomers)
 
     def candidates(self, query: Query, limit: int) -> Candidates:
+        return self.nearest(query, min(limit, BROUGHT_MAX))
+
+    def nearest(self, query: Query, limit: int) -> Candidates:
+        """However many are asked for."""
         voters = latest(query.items, len(_RECENCY))
         spoken = self._vectors.take(voters, 0).astype(np.float32)
-        return Candidates(*_nearest(self._late, self.first, voters, spoken, _RECENCY, min(limit, BROUGHT_MAX)))
+        return Candidates(*_nearest(self._late, self.first, voters, spoken, _RECENCY, limit))
 
 
 @compiled
