@@ -67,3 +67,4 @@ class Balancer:
                 sink.sendall(chunk)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
+        source.close()  # who reads it closes it
