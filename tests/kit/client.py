@@ -34,8 +34,10 @@ class Client:
             writer.close()
 
     async def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:
-        line = self._idle.pop() if self._idle else await asyncio.open_connection(LOOPBACK, self._port)
-        reader, writer = line
+        if self._idle:
+            reader, writer = self._idle.pop()
+        else:
+            reader, writer = await asyncio.open_connection(LOOPBACK, self._port)
         lines = [f"{method} {path} HTTP/1.1", "Host: shop", f"Content-Length: {len(body)}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode() + body)
