@@ -106,6 +106,11 @@ class Shelf:
         await self._opening
         await asyncio.gather(self._stock.run(), Succession(self._following, self._stock, self._metrics).run())
 
+    async def close(self) -> None:
+        """After `run` was cancelled. What is in service still answers."""
+        if self._stock is not None:
+            await self._stock.close()
+
     async def succeed(self, ranker: Stocked) -> Stocked:
         before = self.stocked
         self._take(ranker)
