@@ -79,6 +79,9 @@ class OnDemand:
                 answers={200: ranking.Ranking},
                 bodies={_JSON: Asked},
                 problems=(413, 415, 503),
+                description="For lists that are yours: search results, a category page, a newsletter. Best first; what "
+                "the catalogue does not know or what is not to be had is in `dropped`.",
+                example={"session_id": "b7Qx2mT9", "candidates": ["a-1", "b-2", "c-3"], "limit": 2},
             )
         ]
 

@@ -101,6 +101,11 @@ class Recommendations:
                 Asked,
                 self.answer,
                 answers={200: Recommendation, 304: None},
+                description="Always a list: of a session that nobody knows, or that the token is not for, what is "
+                "popular, and `fallback` says so.\n\nAsk again with If-None-Match and the ETag that came:"
+                " while the list is the same, 304 and no body. With `wait` as well the answer comes when "
+                "the list changes. With `after` and the position of an event that was posted, the list "
+                "knows that event, or Nextclick-Behind says that it does not yet.",
                 heeds=HEEDS,
                 bears=BEARS,
             )
