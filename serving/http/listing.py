@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -30,10 +30,20 @@ from serving.http.rank import REDIS, OnDemand
 from serving.http.shelf import Shelf
 from serving.ranking import listed
 from serving.ranking.rules import withheld
-from serving.state.readings import NOBODY, Held, Readings, Remembered
+from serving.state.readings import NOBODY, Held, Remembered
 
 #: Lists that were made, kept for who asks again.
 _MADE_MAX: Final = 8_192
+
+
+class Reads(Protocol):
+    """What this file needs of serving.state's Readings."""
+
+    async def stored(self, session_id: str) -> Held | None: ...
+
+    async def remembered(self, session_id: str) -> Remembered: ...
+
+    def last_good(self, session_id: str) -> Held | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,7 @@ class _Found:
 class Listing:
     def __init__(
         self,
-        readings: Readings,
+        readings: Reads,
         shelf: Shelf,
         placements: Placements,
         on_demand: OnDemand,

@@ -18,12 +18,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-import uvloop
 from prometheus_client import CollectorRegistry
 
 from schemas.settings import Settings
 from schemas.topics import Topics
-from serving.http import docs, erase, events
+from serving.http import docs, erase, events, loop
 from serving.http.app import App
 from serving.http.bells import Bells
 from serving.http.connection import Bounds
@@ -177,9 +176,8 @@ def run(settings: Settings, number: int, parent_ended: Callable[[asyncio.Event],
 
     async def serve() -> None:
         ended = asyncio.Event()
-        loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(each, ended.set)
+            asyncio.get_running_loop().add_signal_handler(each, ended.set)
         if parent_ended is not None:
             parent_ended(ended)
         endpoint = Endpoint(settings, registry)
@@ -188,7 +186,7 @@ def run(settings: Settings, number: int, parent_ended: Callable[[asyncio.Event],
         await endpoint.run(ended)
 
     with suppress(KeyboardInterrupt):
-        uvloop.run(serve())
+        loop.run(serve())
     return 0
 
 

@@ -63,14 +63,14 @@ class Service:
 
 
 def read(variables: Mapping[str, str] = os.environ) -> dict[str, Service]:
-    told = document(COMPOSE, variables)
+    text = _VARIABLE.sub(lambda found: variables.get(found["name"]) or found["default"], COMPOSE.read_text("utf-8"))
+    assert "$" not in text, "it asks for a variable in a form that is not read here"
+    told = YAML(typ="safe").load(text)
     return {name: _service(name, service) for name, service in told["services"].items()}
 
 
-def document(path: Path, variables: Mapping[str, str] = os.environ) -> Any:
-    text = _VARIABLE.sub(lambda found: variables.get(found["name"]) or found["default"], path.read_text("utf-8"))
-    assert "$" not in text, f"{path.name} asks for a variable in a form that is not read here"
-    return YAML(typ="safe").load(text)
+def document(path: Path) -> Any:
+    return YAML(typ="safe").load(path)
 
 
 def _service(name: str, told: Mapping[str, Any]) -> Service:

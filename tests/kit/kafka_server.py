@@ -47,10 +47,11 @@ share.coordinator.state.topic.min.isr=1
 class KafkaServer:
     """Running once constructed. `start` after `kill` or `stop` uses the same port and log directory."""
 
-    def __init__(self, guardian: Guardian, jars: Path, name: str = "kafka") -> None:
+    def __init__(self, guardian: Guardian, jars: Path, name: str = "kafka", properties: str = _PROPERTIES) -> None:
         self._guardian = guardian
         self._jars = jars
         self._name = name
+        self._told = properties
         # Never with a dash in front, which StorageTool would take for an option.
         self._cluster_id = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
         self._server: Server
@@ -86,7 +87,7 @@ class KafkaServer:
 
     def _first_start(self, port: int) -> int:
         logs = self._guardian.directory / self._name / "logs"
-        self._properties.write_text(_PROPERTIES.format(host=LOOPBACK, port=port, controller=free_port(), logs=logs))
+        self._properties.write_text(self._told.format(host=LOOPBACK, port=port, controller=free_port(), logs=logs))
         tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "--cluster-id", self._cluster_id)
         command = [*self._java(), *tool, "--config", str(self._properties)]
         formatted = subprocess.run(command, capture_output=True, text=True, timeout=_FORMAT_S, check=False)
