@@ -110,7 +110,7 @@ class OnDemand:
         """From one snapshot, from its first line to its last."""
         stocked, now, session = self._shelf.stocked, self._now(), known.session or Session()
         found = demand.among(stocked, session, _vector(known, stocked), now, asked.candidates)
-        away = asked.exclude | withheld(placement, session)
+        away = withheld(placement, session).union(asked.exclude)
         rules = self._placements.rules(placement, stocked.ranker.table)
         chosen = rules.choose([item.item_id for item in found.items], away, asked.limit)
         items = (found.items[at] for at in chosen)
