@@ -21,7 +21,7 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     session_id: SessionId | None = None
     limit: Annotated[int, Meta(ge=1, le=CANDIDATES_MAX)] = CANDIDATES_MAX
     placement: PlacementName = DEFAULT
-    exclude: Annotated[frozenset[ItemId], Meta(max_length=CANDIDATES_MAX)] = frozenset()
+    exclude: Annotated[tuple[ItemId, ...], Meta(max_length=CANDIDATES_MAX)] = ()
 
 
 class Candidate(Struct, frozen=True):

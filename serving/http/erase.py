@@ -21,6 +21,10 @@ from serving.state.erasure import Erases
 
 #: 204: it is forgotten. 202: the order is in Kafka and nothing can undo it; Redis follows as soon as it is back.
 _ANSWERS: Final = {204: None, 202: None}
+_DESCRIPTION: Final = (
+    "204: it is forgotten. 202: that is certain, and done as soon as Redis is back. Events of before it count for "
+    "nothing, also when they come later."
+)
 
 
 class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,9 +48,25 @@ def operations(erasure: Erases) -> list[Operation[Any]]:
 
     return [
         Operation(
-            "DELETE", "/v1/sessions/{session_id}", "Forgets a session", Session, session, _ANSWERS, problems=(403, 503)
+            "DELETE",
+            "/v1/sessions/{session_id}",
+            "Forgets a session",
+            Session,
+            session,
+            _ANSWERS,
+            problems=(403, 503),
+            description=_DESCRIPTION,
         ),
-        Operation("DELETE", "/v1/users/{user_id}", "Forgets a user", User, user, _ANSWERS, problems=(403, 503)),
+        Operation(
+            "DELETE",
+            "/v1/users/{user_id}",
+            "Forgets a user",
+            User,
+            user,
+            _ANSWERS,
+            problems=(403, 503),
+            description=_DESCRIPTION,
+        ),
     ]
 
 

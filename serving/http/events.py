@@ -27,6 +27,8 @@ from serving.state.producer import Outgoing
 BODY_MAX_BYTES: Final = 256 * 1024
 EVENTS_MAX: Final = 100
 NDJSON: Final = "application/x-ndjson"
+#: Where the answer to one event has its position, as OpenAPI writes it.
+_POSITION_TAKEN: Final = "$response.body#/accepted/0/position"
 _JSON: Final = "application/json"
 #: Kafka is asked by one request at a time while it is away; sooner there is nothing to hear.
 RETRY_AFTER: Final = (("Retry-After", "1"),)
@@ -102,6 +104,12 @@ def operations(clickstream: Takes, topic: str, now: Callable[[], int]) -> list[O
             answers={200: Taken, 503: Untaken},
             bodies={_JSON: Posted | list[Posted], NDJSON: Posted, beacon.MEDIA_TYPE: beacon.Beacon},
             problems=(403, 413, 415),
+            description="Answered once Kafka has them; each that was refused is named with its field and the reason. "
+            "The same `event_id` sent twice counts once, so send again whatever got no answer. Whose "
+            "session it is the token says.\n\nThe position of an event is what `after` of a poll takes: "
+            "the answer is the list that knows it.",
+            example={"schema": "nextclick.click/1", "event_id": "e-1", "type": "view", "item_id": "a-1"},
+            followed_by={"get_recommendations": {"session_id": "$request.body#/session_id", "after": _POSITION_TAKEN}},
         )
     ]
 

@@ -79,6 +79,9 @@ class OnDemand:
                 answers={200: ranking.Ranking},
                 bodies={_JSON: Asked},
                 problems=(413, 415, 503),
+                description="For lists that are yours: search results, a category page, a newsletter. Best first; what "
+                "the catalogue does not know or what is not to be had is in `dropped`.",
+                example={"session_id": "b7Qx2mT9", "candidates": ["a-1", "b-2", "c-3"], "limit": 2},
             )
         ]
 
@@ -107,7 +110,7 @@ class OnDemand:
         """From one snapshot, from its first line to its last."""
         stocked, now, session = self._shelf.stocked, self._now(), known.session or Session()
         found = demand.among(stocked, session, _vector(known, stocked), now, asked.candidates)
-        away = asked.exclude | withheld(placement, session)
+        away = withheld(placement, session).union(asked.exclude)
         rules = self._placements.rules(placement, stocked.ranker.table)
         chosen = rules.choose([item.item_id for item in found.items], away, asked.limit)
         items = (found.items[at] for at in chosen)

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
-from schemas.recommendation import PUBLISHED, Recommendation
-from schemas.wire import SessionId
+from schemas.recommendation import PUBLISHED, Reason, Recommendation
+from schemas.wire import ItemId, SessionId
 from serving.http.bells import Bells
 from serving.http.lists import Made, Makes, Wanted
 from serving.http.metrics import Metrics
@@ -81,6 +81,29 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ) = None
 
 
+class Chosen(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An item; with `fields`, only what these name of it."""
+
+    item_id: ItemId | UnsetType = UNSET
+    rank: Annotated[int, Meta(ge=1, le=PUBLISHED)] | UnsetType = UNSET
+    score: float | UnsetType = UNSET
+    source: str | UnsetType = UNSET
+    reason: Reason | UnsetType = UNSET
+
+
+#: A recommendation as the topic has it, but that of its items less may be told.
+Answered: Final = msgspec.defstruct(
+    "Answered",
+    [
+        (each.name, tuple[Chosen, ...] if each.name == "items" else each.type)
+        for each in msgspec.structs.fields(Recommendation)
+    ],
+    tag_field="schema",
+    tag=Recommendation.__struct_config__.tag,
+    frozen=True,
+)
+
+
 class Recommendations:
     def __init__(
         self, lists: Makes, bells: Bells, metrics: Metrics, clock: Callable[[], float] = time.monotonic
@@ -100,7 +123,12 @@ class Recommendations:
                 "The session's recommendations",
                 Asked,
                 self.answer,
-                answers={200: Recommendation, 304: None},
+                answers={200: Answered, 304: None},
+                description="Always a list: of a session that nobody knows, or that the token is not for, what is "
+                "popular, and `fallback` says so.\n\nAsk again with If-None-Match and the ETag that came:"
+                " while the list is the same, 304 and no body. With `wait` as well the answer comes when "
+                "the list changes. With `after` and the position of an event that was posted, the list "
+                "knows that event, or Nextclick-Behind says that it does not yet.",
                 heeds=HEEDS,
                 bears=BEARS,
             )

@@ -51,7 +51,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_id: Annotated[SessionId, Meta(description="Your session, whose way has a say in the order.")] | None = None
     placement: Annotated[PlacementName, Meta(description="Whose rules the list is to keep.")] = DEFAULT
     exclude: Annotated[
-        str, Meta(max_length=8_192, description="Items that are not to be in it, separated by commas; at most 60.")
+        str, Meta(max_length=2_000, description="Items that are not to be in it, separated by commas; at most 60.")
     ] = ""
 
 

@@ -1,0 +1,89 @@
+"""The running endpoint does what openapi.json says: asked with all that this allows and with what it does not, each
+operation for itself and in the sequences that it suggests."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.kit import doors, lists
+from tests.kit.endpoint import Endpoint
+from tests.kit.shop import Shop
+
+_RUN: Final = (sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run")
+#: A stream has no end to wait for.
+_ENDLESS: Final = "/stream$"
+#: Longer than a poll may wait.
+_ANSWER_S: Final = 40
+
+#: Where the endpoint is of another mind than the schema, on purpose:
+#: an address has a limit as a whole (414), an unknown placement is refused though any name could be one, and an event
+#: that is wrong is told of in a 200, since those beside it are taken.
+_CONFIG: Final = """
+warnings = false
+
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 414, 415, 431]
+
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 414, 429]
+
+[parameters]
+session_id = "{session_id}"
+user_id = "{user_id}"
+placement = "default"
+after = "{after}"
+
+[[operations]]
+include-path = "/v1/rank"
+checks = {{ positive_data_acceptance = {{ enabled = false }} }}
+
+[[operations]]
+include-path = "/v1/events"
+checks = {{ negative_data_rejection = {{ enabled = false }} }}
+"""
+
+
+def check(endpoint: Endpoint, installation: Shop, session_id: str, place: Path, *options: str) -> str:
+    """What schemathesis says when it finds nothing; the test fails with what it finds."""
+    after = lists.put(installation.settings, installation.epoch, [session_id])[session_id]
+    config = _CONFIG.format(session_id=session_id, user_id="u-1", after=after)
+    (place / "schemathesis.toml").write_text(config, encoding="utf-8")
+    proof = {"X-Api-Key": doors.KEY, "X-Session-Token": doors.token(session_id, "u-1", now=time.time())}
+    told = [part for name, value in proof.items() for part in ("--header", f"{name}: {value}")]
+    given = ["--no-color", "--workers", "4", "--checks", "all", "--exclude-path-regex", _ENDLESS, *told]
+    command = [*_RUN, f"{endpoint.url}/openapi.json", "--request-timeout", str(_ANSWER_S), *given, *options]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def requests(said: str) -> int:
+    found = re.search(r"(\d+) generated", said)
+    assert found is not None, said
+    return int(found.group(1))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_every_answer_is_one_that_was_promised(installation: Shop, guarded: Endpoint, sid: str, tmp_path: Path) -> None:
+    said = check(guarded, installation, sid, tmp_path, "--max-examples", "5", "--generation-deterministic")
+
+    assert requests(said) > 300
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1_800)
+def test_every_answer_is_one_that_was_promised_for_long(
+    installation: Shop, guarded: Endpoint, sid: str, tmp_path: Path
+) -> None:
+    said = check(guarded, installation, sid, tmp_path, "--max-examples", "200")
+
+    print(said)
+    assert requests(said) > 3_000
