@@ -10,7 +10,9 @@ from schemas.bundle import Manifest
 from schemas.click import Click
 from schemas.errors import InvariantError
 from schemas.item import Item
+from schemas.ranking import Ranking
 from schemas.recommendation import Recommendation
+from schemas.similar import SimilarItems
 from schemas.wire import EpochMs
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -18,7 +20,9 @@ _PUBLISHED: Final[dict[str, type]] = {
     "click.json": Click,
     "item.json": Item,
     "recommendation.json": Recommendation,
+    "similar.json": SimilarItems,
     "manifest.json": Manifest,
+    "ranking.json": Ranking,
 }
 
 

@@ -7,17 +7,21 @@ what is not greater: that triple is the idempotency key.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 import msgspec
 from msgspec import Meta, Struct
 
 from schemas import wire
+from schemas.session import Trigger
 from schemas.wire import ItemId, SessionId
 
 #: How many of the ranked items are published, and how many are kept so that rules still leave 30.
 PUBLISHED: Final = 30
 STORED: Final = 60
+
+#: What stands for the session in a list that is made for whoever asks: no id is told that was not proved.
+ANYBODY: Final = "anybody"
 
 
 class Reason(Struct, frozen=True):
@@ -58,6 +62,14 @@ class TriggeredBy(Struct, frozen=True):
     epoch: str
     partition: int
     offset: int
+
+    @classmethod
+    def of(cls, trigger: Trigger | None, topic: str) -> Self:
+        """Of a list that answers no click, because nothing is known of its session: empty, and no offset there is."""
+        if trigger is None:
+            return cls("", 0, 0, "", "", -1, -1)
+        at = trigger.position
+        return cls(trigger.event_id, trigger.ts, trigger.record_time, topic, at.epoch, at.partition, at.offset)
 
 
 class Model(Struct, frozen=True):

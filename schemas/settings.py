@@ -339,6 +339,13 @@ class Settings:
         30_000,
         "Milliseconds that the endpoint waits for Kafka to take events, or an order to erase, before it answers 503.",
     )
+    placements: str = _setting(
+        "",
+        "The TOML file of the shop's placements and their rules, which docs/placements.md describes. Empty: there is "
+        "only `default`, which has none.",
+        "a path, or nothing",
+        _text(r"[^\x00]{0,4096}"),
+    )
     log_level: str = _choice("info", ("debug", "info", "warning", "error"), "The least that is logged.")
 
     @classmethod

@@ -32,7 +32,7 @@ def draft(
         session_started=session.started,
         session_version=session.version,
         generated_at=around.now(),
-        trigger=_triggered_by(trigger, around.clickstream),
+        trigger=TriggeredBy.of(trigger, around.clickstream),
         model=model,
         items=ranked.items[:PUBLISHED],
         pool_size=ranked.pool_size,
@@ -50,17 +50,4 @@ def draft(
         applied=session.guards,
         vector=ranked.vector,
         vector_tag=f"{session.version} {model.version}",
-    )
-
-
-def _triggered_by(trigger: Trigger, topic: str) -> TriggeredBy:
-    position = trigger.position
-    return TriggeredBy(
-        event_id=trigger.event_id,
-        ts=trigger.ts,
-        record_time=trigger.record_time,
-        topic=topic,
-        epoch=position.epoch,
-        partition=position.partition,
-        offset=position.offset,
     )

@@ -59,7 +59,7 @@ FENCES: Final[dict[str, tuple[str, ...]]] = {
     "rich": ("nextclick/*",),
     "sklearn": ("training/report/atlas.py",),
     "torch": ("training/*",),
-    "uvloop": ("serving/http/process.py",),
+    "uvloop": ("serving/http/loop.py",),
 }
 
 #: Only loaded when they are used, since production does not have them.

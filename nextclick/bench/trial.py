@@ -88,6 +88,10 @@ class Trial:
     def begin(self) -> None:
         self._worker = start(self._guardian, self.settings, "worker", self._module)
 
+    def beside(self, name: str, module: Module) -> None:
+        """Another process, which ends with this trial."""
+        start(self._guardian, self.settings, name, module)
+
     def check(self) -> None:
         code = self._worker.exit_code()
         if code is not None:
@@ -117,13 +121,11 @@ class Trial:
         user, system = told.read_text(encoding="utf-8").rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
-    def conditions(self) -> str:
+    def conditions(self, *packages: str, beside: str = "one worker, the load beside it") -> str:
         kafka, redis = probe.kafka(self.settings, _ASK_S), probe.redis(self.settings.redis, _ASK_S)
         services = f"Kafka {kafka.version} or later, Redis {'.'.join(map(str, redis.version))}"
-        return (
-            f"{conditions.line(*_PACKAGES)}; {services}; {self.settings.partitions} partitions, one worker, "
-            f"the load beside it; {conditions.load()}"
-        )
+        machine, busy = conditions.line(*(packages or _PACKAGES)), conditions.load()
+        return f"{machine}; {services}; {self.settings.partitions} partitions, {beside}; {busy}"
 
     def _clear(self) -> None:
         with broker.asked(self.settings, _ASK_S) as admin:

@@ -1,4 +1,4 @@
-"""nextclick bench rank|worker|fresh"""
+"""nextclick bench rank|worker|fresh|poll"""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ _LENGTH: Final = 10
 _SESSIONS: Final = 20_000
 _RATES: Final = (500, 1_000)
 _SECONDS: Final = 20
+_POLLS: Final = (2_500, 5_000)
+_VISITORS: Final = 1_000
 _PACKAGES: Final = ("numba", "onnxruntime", "numpy")
 
 
@@ -70,6 +72,21 @@ def declare(verbs: Verbs) -> None:
         "--seconds", type=positive, default=_SECONDS, metavar="N", help=f"of each rate (default: {_SECONDS})"
     )
     json_flag(fresh)
+    poll = verb(
+        below,
+        "poll",
+        "measures how fast the endpoint answers who polls a stored list, and how often it can",
+        run=_poll,
+        example="nextclick bench poll --rate 2500 --rate 5000 --processes 2",
+    )
+    _bundle_flag(poll)
+    poll.add_argument(
+        "--rate", type=positive, action="append", metavar="N", help="requests a second (default: 2500, 5000)"
+    )
+    poll.add_argument("--seconds", type=positive, default=_SECONDS, metavar="N", help=f"of each (default: {_SECONDS})")
+    poll.add_argument("--sessions", type=positive, default=_VISITORS, metavar="N", help=f"(default: {_VISITORS:,})")
+    poll.add_argument("--processes", type=positive, default=1, metavar="N", help="that share the port (default: 1)")
+    json_flag(poll)
 
 
 def _bundle_flag(parser: argparse.ArgumentParser) -> None:
@@ -107,6 +124,25 @@ def _fresh(arguments: argparse.Namespace, settings: Settings) -> int:
     else:
         print(conditions)
         for line in (line for each in found for line in each.lines()):
+            print(line)
+    return 0
+
+
+def _poll(arguments: argparse.Namespace, settings: Settings) -> int:
+    from nextclick.bench import poll
+    from nextclick.bench.trial import Trial
+    from nextclick.terminal import say_json
+
+    chosen, key = poll.opened(_ranked_by(arguments, settings), arguments.processes)
+    with Trial(chosen, poll.SERVE) as trial:
+        beside = f"{arguments.processes} processes of the endpoint, the crowd beside them"
+        conditions = trial.conditions("uvloop", "httptools", "redis", beside=beside)
+        found = poll.measure(trial, key, arguments.sessions, arguments.rate or _POLLS, arguments.seconds)
+    if arguments.json:
+        say_json({"conditions": conditions, **found.report()})
+    else:
+        print(conditions)
+        for line in found.lines():
             print(line)
     return 0
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from schemas.errors import ServiceError
+from serving.http import beacon
 from serving.http.metrics import Metrics
 from serving.http.operations import Answer, Operation
 from serving.http.problems import Refused
@@ -35,6 +36,8 @@ class Guards(Protocol):
     """Who may ask, how often, and from which pages."""
 
     async def admit(self, request: Request, *, stream: bool) -> Caller: ...
+
+    async def admit_beacon(self, key: str, token: str, request: Request) -> Caller: ...
 
     def headers(self, request: Request) -> Headers: ...
 
@@ -81,14 +84,22 @@ class App:
         return replace(answer, headers=(*answer.headers, *ours)) if ours else answer
 
     async def _answer(self, operation: Operation[Any], named: Mapping[str, str], request: Request) -> Answer:
-        caller = Caller() if operation.public else await self._guard.admit(request, stream=operation.is_stream)
+        caller = await self._admitted(operation, request)
         return await operation.answer(operation.parse(named, request.query), request, caller)
+
+    async def _admitted(self, operation: Operation[Any], request: Request) -> Caller:
+        if operation.public:
+            return Caller()
+        if beacon.MEDIA_TYPE in operation.bodies and beacon.is_one(request):
+            sent = beacon.read(request)
+            return await self._guard.admit_beacon(sent.key, sent.token, request)
+        return await self._guard.admit(request, stream=operation.is_stream)
 
     def _found(self, request: Request) -> tuple[Operation[Any], Mapping[str, str]]:
         route, named = self._route(request.path)
         method = "GET" if request.method == "HEAD" else request.method
         operation = route.methods.get(method)
-        if operation is not None:
+        if operation is not None and (request.method == method or not operation.is_stream):
             return operation, named
         allowed = sorted({*route.methods, "OPTIONS"} | ({"HEAD"} if "GET" in route.methods else set()))
         if request.method == "OPTIONS":

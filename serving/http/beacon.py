@@ -6,6 +6,9 @@ from typing import Final
 
 import msgspec
 
+from serving.http.problems import Refused
+from serving.http.request import Request
+
 MEDIA_TYPE: Final = "text/plain"
 
 
@@ -18,3 +21,14 @@ class Beacon(msgspec.Struct, frozen=True):
 
 
 DECODER: Final = msgspec.json.Decoder(Beacon)
+
+
+def is_one(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == MEDIA_TYPE
+
+
+def read(request: Request) -> Beacon:
+    try:
+        return DECODER.decode(request.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refused(400, "invalid", "a beacon is JSON with key, token and events") from None

@@ -96,7 +96,8 @@ class Connection(asyncio.Protocol):
         except Refused as refused:
             self._refuse(refused)
         except httptools.HttpParserUpgrade:
-            self._refuse(Refused(400, "invalid", "no other protocol is spoken here", "Upgrade"))
+            # Answered as if it had not been wished for; what comes next may be no HTTP, so it is the last.
+            self._ending = True
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             self._refuse(cause if isinstance(cause, Refused) else _UNREADABLE)
@@ -126,6 +127,8 @@ class Connection(asyncio.Protocol):
         self._header_count += 1
         if self._header_bytes > _HEAD_MAX or self._header_count > _HEADERS_MAX:
             raise Refused(431, "headers", f"at most {_HEADERS_MAX} headers, of {_HEAD_MAX} bytes in all, are read")
+        if self._in_body:
+            return  # a trailer: what a proxy took out of the head does not come in behind the body
         key, text = name.decode("ascii").lower(), value.decode("latin-1")
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
@@ -137,6 +140,11 @@ class Connection(asyncio.Protocol):
             raise Refused(400, "invalid", "HTTP/1.1 and HTTP/1.0 are spoken here")
         if version == "1.1" and "host" not in self._headers:
             raise Refused(400, "invalid", "it is missing", "Host")
+        if "," in self._headers.get("host", ""):
+            raise Refused(400, "invalid", "it is there twice", "Host")
+        encoding = self._headers.get("transfer-encoding")
+        if encoding is not None and (version == "1.0" or encoding.lower() != "chunked"):
+            raise Refused(400, "invalid", "only chunked is read here, and only in HTTP/1.1", "Transfer-Encoding")
         length = self._headers.get("content-length", "0")
         if len(length) > 9 or int(length) > self._bounds.body_max:
             raise self._too_large()
@@ -171,6 +179,7 @@ class Connection(asyncio.Protocol):
         self._waiting.append((request, last))
         if self._serving is None:
             self._serving = self._loop.create_task(self._serve())
+            self._serving.add_done_callback(self._served)
         elif len(self._waiting) >= _PIPELINED_MAX:
             self._transport.pause_reading()
 
@@ -195,6 +204,12 @@ class Connection(asyncio.Protocol):
         self._transport.resume_reading()
         if not self._reading:
             self._within(self._bounds.idle_s)
+
+    def _served(self, serving: asyncio.Task[None]) -> None:
+        """A defect of ours leaves nobody with half an answer and an open connection."""
+        if not serving.cancelled() and serving.exception() is not None:
+            log.error("an answer broke off on a defect", exc_info=serving.exception())
+            self._transport.abort()
 
     async def _stream(self, stream: Stream) -> None:
         self._transport.write(head.streamed(stream))

@@ -112,7 +112,7 @@ def events_in(request: Request) -> Sequence[bytes]:
     if len(body) > BODY_MAX_BYTES:
         raise Refused(413, "too_large", f"at most {BODY_MAX_BYTES} bytes are taken at once")
     media_type = request.headers.get("content-type", _JSON).partition(";")[0].strip().lower()
-    events = _split(body, media_type)
+    events = beacon.read(request).events if beacon.is_one(request) else _split(body, media_type)
     if len(events) > EVENTS_MAX:
         raise Refused(413, "too_large", f"at most {EVENTS_MAX} events are taken at once")
     return events
@@ -122,8 +122,6 @@ def _split(body: bytes, media_type: str) -> Sequence[bytes]:
     try:
         if media_type == NDJSON:
             return [line for line in body.split(b"\n") if line.strip()]
-        if media_type == beacon.MEDIA_TYPE:
-            return beacon.DECODER.decode(body).events
         if media_type == _JSON:
             is_list = body.lstrip().startswith(b"[")
             return msgspec.json.decode(body, type=list[msgspec.Raw]) if is_list else [_WHOLE.decode(body)]

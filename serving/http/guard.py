@@ -29,6 +29,8 @@ from serving.state.gathered import Runs
 
 _KEY_HEADER: Final = "x-api-key"
 _TOKEN_HEADER: Final = "x-session-token"  # noqa: S105 - a header's name
+#: What RFC 9110 wants of every 401.
+_ASKS: Final = (("WWW-Authenticate", "ApiKey"),)
 _SECOND_US: Final = 1_000_000
 #: Who asked lately asks again: so many buckets need not be named anew.
 _REMEMBERED: Final = 16_384
@@ -111,7 +113,7 @@ class Door:
         name = self._keys.name_of(key)
         if name is None:
             # Not counted: turning it away costs less than counting it.
-            raise Refused(401, "key", "send the site key as X-Api-Key, or to a stream as ?key=")
+            raise Refused(401, "key", "send the site key as X-Api-Key, or to a stream as ?key=", headers=_ASKS)
         claims = self._tokens.verify(token, self._clock())
         caller = Caller(name, claims.sid, claims.uid) if claims else Caller(name)
         shortage = await self.limits.take(self._buckets(caller, request))

@@ -1,61 +1,198 @@
-"""A list as it is asked for, made of what there is: stored, ranked now, remembered, or popular."""
+"""A list as it is asked for, made of what there is.
+
+    stored        what the worker made, without what is gone; under a placement's rules where one is asked for
+    on demand     ranked now, where nothing is stored of a session that is there, or rules leave too little of it
+    last good     what Redis said when it was last asked, while it does not answer
+    popular       of a session that nobody knows
+
+It stays the same bytes as long as nothing changes that it is made of, so that its ETag stands.
+"""
 
 from __future__ import annotations
 
-import time
-from typing import Final
+import asyncio
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Protocol
 
-from schemas.errors import RedisError
-from schemas.recommendation import Model, Recommendation, TriggeredBy, encode
-from schemas.session import Session
+import msgspec
+
+from schemas import recommendation
+from schemas.errors import RedisError, ServiceError
+from schemas.placement import Placement
+from schemas.recommendation import Recommendation
+from serving.http.fallback import POPULAR, Fallback
 from serving.http.lists import Made, Wanted, etag
 from serving.http.metrics import Metrics
+from serving.http.placements import Placements
+from serving.http.rank import REDIS, OnDemand
 from serving.http.shelf import Shelf
 from serving.ranking import listed
-from serving.state.readings import Held, Readings
+from serving.ranking.rules import withheld
+from serving.state.readings import NOBODY, Held, Remembered
 
-#: Lists that were made of stored ones, kept for who asks again.
+#: Lists that were made, kept for who asks again.
 _MADE_MAX: Final = 8_192
 
 
+class Reads(Protocol):
+    """What this file needs of serving.state's Readings."""
+
+    async def stored(self, session_id: str) -> Held | None: ...
+
+    async def remembered(self, session_id: str) -> Remembered: ...
+
+    def last_good(self, session_id: str) -> Held | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What there is to make a list of."""
+
+    session_id: str
+    held: Held | None
+    known: Remembered
+    #: Redis did not answer, and this is what was known before.
+    stale: bool
+
+
 class Listing:
-    def __init__(self, readings: Readings, shelf: Shelf, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        readings: Reads,
+        shelf: Shelf,
+        placements: Placements,
+        on_demand: OnDemand,
+        fallback: Fallback,
+        metrics: Metrics,
+    ) -> None:
         self._readings = readings
         self._shelf = shelf
+        self._placements = placements
+        self._on_demand = on_demand
+        self._fallback = fallback
         self._metrics = metrics
-        self._made: dict[tuple[str, str], tuple[tuple[int, int], Made]] = {}
+        #: By all that a list is made of; the first made is the first to go.
+        self._made: dict[Hashable, Made] = {}
 
     async def make(self, wanted: Wanted) -> Made:
+        placement = self._placements.named(wanted.placement)
         if wanted.session_id is None:
-            return self._popular()
-        try:
-            held = await self._readings.stored(wanted.session_id)
-        except RedisError:
-            self._metrics.redis_failed.inc()
-            held = self._readings.last_good(wanted.session_id)
-        return self._popular() if held is None else self._shown(wanted.session_id, held)
-
-    def _shown(self, session_id: str, held: Held) -> Made:
-        key, edition = (session_id, held.triple), self._shelf.edition
-        kept = self._made.get(key)
-        if kept is not None and kept[0] == edition:
-            return kept[1]
-        body = listed.shown(held.body, held.more, self._shelf.stocked)
-        made = Made(body, etag(body), held.triple, held.generated_at, held.model.version, held.fallback, held.applied)
-        if len(self._made) >= _MADE_MAX:
-            del self._made[next(iter(self._made))]
-        self._made[key] = edition, made
+            return self._popular(wanted, placement, POPULAR)
+        found = await self._find(wanted.session_id, placement)
+        if found.held is None and found.stale:
+            return self._popular(wanted, placement, REDIS)
+        key = _key(wanted, found, placement, self._shelf.edition)
+        made = self._made.get(key)
+        if made is None:
+            made = await self._make(wanted, found, placement)
+            if made is None:
+                return self._popular(wanted, placement, POPULAR)
+            self._keep(key, made)
+        else:
+            self._metrics.lists.labels("cached").inc()
         return made
 
-    def _popular(self) -> Made:
-        now = int(time.time() * 1000)
-        ranker = self._shelf.stocked.ranker
-        [ranked] = ranker.rank([Session()], now, self._shelf.stocked.hidden)
-        body = encode(
-            Recommendation(
-                recommendation_id="0", session_id="0", session_started=0, session_version=0, generated_at=now,
-                trigger=TriggeredBy("", 0, 0, "", "", 0, 0), model=Model(ranker.version, ranker.counts_version),
-                items=ranked.items[:30], pool_size=ranked.pool_size, fallback="popular",
-            )
-        )  # fmt: skip
-        return Made(body, etag(body), "", now, ranker.version, "popular")
+    async def _find(self, session_id: str, placement: Placement) -> _Found:
+        """In one round trip, also where a placement hides what the session did."""
+        try:
+            if placement.hide:
+                held, known = await asyncio.gather(
+                    self._readings.stored(session_id), self._readings.remembered(session_id)
+                )
+            else:
+                held, known = await self._readings.stored(session_id), NOBODY
+            if held is None and known.session is None:
+                known = await self._readings.remembered(session_id)
+        except RedisError:
+            self._metrics.redis_failed.inc()
+            return _Found(session_id, self._readings.last_good(session_id), NOBODY, stale=True)
+        return _Found(session_id, held, known, stale=False)
+
+    async def _make(self, wanted: Wanted, found: _Found, placement: Placement) -> Made | None:
+        held = found.held
+        if held is not None and wanted.is_plain and not found.stale:
+            self._metrics.lists.labels("stored").inc()
+            body = listed.shown(held.body, held.more, self._shelf.stocked)
+            told = held.triple, held.generated_at, held.model.version, held.fallback
+            return Made(body, etag(body), *told, held.applied)
+        limit = min(wanted.limit, placement.limit)
+        if held is None:
+            return await self._ranked(wanted, found, placement, limit, None)
+        placed = self._placed(wanted, found, held, placement, limit)
+        if not found.stale and len(placed.items) < limit:
+            longer = await self._ranked(wanted, found, placement, limit, placed)
+            if longer is not None:
+                return longer
+        return _made(placed, wanted, held.applied)
+
+    def _placed(self, wanted: Wanted, found: _Found, held: Held, placement: Placement, limit: int) -> Recommendation:
+        stocked = self._shelf.stocked
+        rules = self._placements.rules(placement, stocked.ranker.table)
+        away = wanted.exclude | _withheld(placement, found.known)
+        items = listed.placed(held.body, held.more, stocked, rules, away, limit)
+        self._metrics.lists.labels("last_good" if found.stale else "stored").inc()
+        body = recommendation.decode(held.body)
+        return listed.restated(body, items, placement.name, REDIS if found.stale else None)
+
+    async def _ranked(
+        self, wanted: Wanted, found: _Found, placement: Placement, limit: int, placed: Recommendation | None
+    ) -> Made | None:
+        """What can be ranked now, if that is more than is stored; nothing of a session that is not there."""
+        known, ranked = found.known, None
+        with suppress(ServiceError):
+            if placed is not None and known.session is None:  # else it has been looked for
+                known = await self._readings.remembered(found.session_id)
+            ranked = await self._on_demand.list(found.session_id, known, placement, wanted.exclude, limit)
+        if ranked is None or known.session is None or (placed and len(ranked.items) <= len(placed.items)):
+            return None
+        self._metrics.lists.labels("ranked").inc()
+        if placed is not None and _version(placed) == _version(ranked):
+            ranked = msgspec.structs.replace(ranked, revision=placed.revision)
+        return _made(ranked, wanted, known.session.guards)
+
+    def _popular(self, wanted: Wanted, placement: Placement, why: str) -> Made:
+        self._metrics.lists.labels("fallback").inc()
+        limit = min(wanted.limit, placement.limit)
+        if not (wanted.exclude or wanted.fields):
+            return self._fallback.made(placement, limit, why)
+        return _made(self._fallback.list(placement, limit, why, wanted.exclude), wanted, {})
+
+    def _keep(self, key: Hashable, made: Made) -> None:
+        if len(self._made) >= _MADE_MAX:
+            del self._made[next(iter(self._made))]
+        self._made[key] = made
+
+
+def _key(wanted: Wanted, found: _Found, placement: Placement, edition: tuple[int, int]) -> Hashable:
+    """All that the bytes hang on."""
+    session = found.known.session
+    version = None if session is None else (session.started, session.version)
+    triple = None if found.held is None else found.held.triple
+    return wanted, triple, version, frozenset(_withheld(placement, found.known)), found.stale, edition
+
+
+def _withheld(placement: Placement, known: Remembered) -> set[str]:
+    return set() if known.session is None else withheld(placement, known.session)
+
+
+def _version(body: Recommendation) -> tuple[int, int]:
+    return body.session_started, body.session_version
+
+
+def _made(body: Recommendation, wanted: Wanted, applied: Mapping[str, int]) -> Made:
+    encoded = _encoded(body, wanted.fields)
+    triple = f"{body.session_started}.{body.session_version}.{body.revision}" if body.session_version else ""
+    told = triple, body.generated_at, body.model.version, body.fallback
+    return Made(encoded, etag(encoded), *told, applied)
+
+
+def _encoded(body: Recommendation, fields: frozenset[str]) -> bytes:
+    encoded = recommendation.encode(body)
+    if not fields:
+        return encoded
+    whole = msgspec.json.decode(encoded)
+    items: Sequence[dict[str, object]] = whole["items"]
+    whole["items"] = [{name: value for name, value in item.items() if name in fields} for item in items]
+    return msgspec.json.encode(whole)

@@ -113,7 +113,7 @@ def _described(operation: Operation[Any], schemas: _Schemas) -> Described:
         security=_security(operation),
         parameters=[*_parameters(operation, schemas), *_heeded(operation)],
         request_body=Body(content, required=True) if content else UNSET,
-        responses=answers | refusals,
+        responses=dict(sorted((refusals | answers).items())),
     )
 
 
@@ -140,14 +140,19 @@ def _refusal(status: int, schemas: _Schemas) -> Answer:
 
 
 def _answer(status: int, kind: Any, operation: Operation[Any], schemas: _Schemas) -> Answer:
-    media = STREAM if operation.is_stream else _bare(operation.media_type)
-    content = {} if kind is None else {media: Media(schemas.of(kind))}
+    content = {} if kind is None else {_media_type(status, operation): Media(schemas.of(kind))}
     links = {
         name: {"operationId": name, "parameters": dict(where)}
         for name, where in operation.followed_by.items()
         if kind is not None
     }
-    return Answer(HTTPStatus(status).phrase, _headers(operation.bears), content, links)
+    return Answer(HTTPStatus(status).phrase, _headers(_OF_PROBLEMS.get(status, operation.bears)), content, links)
+
+
+def _media_type(status: int, operation: Operation[Any]) -> str:
+    if status >= HTTPStatus.BAD_REQUEST:
+        return _bare(problems.MEDIA_TYPE)
+    return STREAM if operation.is_stream else _bare(operation.media_type)
 
 
 def _headers(said: Mapping[str, str]) -> dict[str, Header]:

@@ -29,7 +29,6 @@ _NAMED: Final = re.compile(r"\{(\w+)\}")
 _VERSION: Final = re.compile(r"^/v\d+/")
 #: Where msgspec says what is wrong: "... - at `$.limit`".
 _AT: Final = re.compile(r" - at `\$\.?([^`]*)`$")
-_UNKNOWN: Final = re.compile(r"unknown field `([A-Za-z0-9_]{1,64})`")
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,12 +78,15 @@ class Operation(Generic[P]):
         return re.compile(_NAMED.sub(r"(?P<\1>[^/]+)", self.path))
 
     def parse(self, named: Mapping[str, str], query: str) -> P:
-        """The parameters, or Refused with the name of the first that is wrong."""
+        """The parameters, or Refused with the name of the first that is wrong; never with one that is not ours."""
+        known = self.parameters.__struct_encode_fields__
         given = {name: _decoded(name, value) for name, value in named.items()}
         for name, value in _pairs(query):
+            if name not in known:
+                raise Refused(400, "invalid", f"there is no such parameter, only: {', '.join(known) or 'none'}")
             if name in given:
-                raise Refused(400, "invalid", "it is given twice, or is part of the path", _shown(name))
-            given[name] = value
+                raise Refused(400, "invalid", "it is given twice, or is part of the path", name)
+            given[name] = _decoded(name, value.replace("+", " "))
         try:
             return msgspec.convert(given, self.parameters, strict=False, dec_hook=wire.read_special)
         except msgspec.ValidationError as error:
@@ -94,11 +96,8 @@ class Operation(Generic[P]):
 def invalid(error: msgspec.ValidationError) -> Refused:
     """What msgspec found, as the client is told: the field, and what it must be."""
     said = str(error)
-    unknown = _UNKNOWN.search(said)
-    if "unknown field" in said:
-        return Refused(400, "invalid", "there is no such parameter", unknown.group(1) if unknown else "")
     at = _AT.search(said)
-    if said.startswith("Invalid enum value"):  # what msgspec says of it repeats it
+    if said.startswith(("Invalid enum value", "Object contains unknown field")):  # what msgspec says of it repeats it
         said = "it is none of those that there are"
     return Refused(400, "invalid", _AT.sub("", said), _shown(at.group(1)) if at else "")
 
@@ -107,8 +106,7 @@ def _pairs(query: str) -> list[tuple[str, str]]:
     parts = query.split("&") if query else []
     if len(parts) > _PARAMETERS_MAX:
         raise Refused(400, "invalid", f"at most {_PARAMETERS_MAX} parameters are taken")
-    pairs = (part.partition("=") for part in parts)
-    return [(name, _decoded(name, value.replace("+", " "))) for name, _, value in pairs]
+    return [(name, value) for name, _, value in (part.partition("=") for part in parts)]
 
 
 def _decoded(name: str, value: str) -> str:
@@ -117,9 +115,9 @@ def _decoded(name: str, value: str) -> str:
     try:
         return unquote_to_bytes(value).decode()
     except UnicodeDecodeError:
-        raise Refused(400, "invalid", "it is not UTF-8", _shown(name)) from None
+        raise Refused(400, "invalid", "it is not UTF-8", name) from None
 
 
 def _shown(name: str) -> str:
-    """A field's name as an answer may have it: ours are such words, what else was sent is not repeated."""
+    """A place in a body as an answer may have it."""
     return name if re.fullmatch(r"[A-Za-z0-9_.\[\]]{1,64}", name) else ""

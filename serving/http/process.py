@@ -9,39 +9,49 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import signal
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-import uvloop
 from prometheus_client import CollectorRegistry
 
 from schemas.settings import Settings
 from schemas.topics import Topics
+from serving.http import docs, erase, events, loop
 from serving.http.app import App
 from serving.http.bells import Bells
 from serving.http.connection import Bounds
+from serving.http.fallback import Fallback
 from serving.http.guard import Guard
 from serving.http.health import Health
 from serving.http.listing import Listing
 from serving.http.metrics import Metrics
+from serving.http.placements import Placements
+from serving.http.rank import OnDemand
 from serving.http.recommendations import Recommendations
 from serving.http.server import Server
 from serving.http.shelf import Shelf
+from serving.http.similar import SimilarProducts
 from serving.http.streams import Streams
+from serving.http.turns import Turns
 from serving.state import probes
 from serving.state.breaker import Breaker, Circuit
 from serving.state.catalogue import Catalogue
 from serving.state.channels import Channels
+from serving.state.clickstream import Clickstream
+from serving.state.erasure import Erasure
 from serving.state.following import Following
 from serving.state.fused import Fused
 from serving.state.gathered import Gathered
 from serving.state.patience import Patience
 from serving.state.pipeline import Pipeline
 from serving.state.readings import Readings
+from serving.state.redis import RedisSessionStore
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +60,8 @@ _END_S: Final = 5.0
 #: A catalogue that is longer in coming is followed while answers are given.
 _CATALOGUE_S: Final = 30.0
 _LOOK_S: Final = 1.0
+#: Of lists that are made here. No two processes begin near each other.
+_ids: Final = count(secrets.randbits(62))
 
 
 class Endpoint:
@@ -65,20 +77,33 @@ class Endpoint:
         self._guard = Guard(settings, self._counting, self.metrics)
         self._bells = Bells()
         self._channels = Channels(settings.redis)
-        topic = Topics.named(settings.topic_prefix).catalog
+        names = Topics.named(settings.topic_prefix)
         endless = Patience(float("inf"), time.monotonic, asyncio.sleep)
         self._shelf = Shelf(
             Following(Path(settings.bundle)),
-            lambda: Catalogue(settings.kafka, topic, settings.fetch_wait_ms),
+            lambda: Catalogue(settings.kafka, names.catalog, settings.fetch_wait_ms),
             endless,
             time.monotonic,
             self.metrics,
         )
-        lists = Listing(Readings(Gathered(redis)), self._shelf, self.metrics)
+        readings, placements = Readings(Gathered(redis)), Placements.load(settings.placements)
+        ranking = OnDemand(self._shelf, readings, placements, Turns(), names.clickstream, _now_ms, _new_id)
+        fallback = Fallback(self._shelf, placements, _now_ms, _new_id)
+        lists = Listing(readings, self._shelf, placements, ranking, fallback, self.metrics)
         self._polls = Recommendations(lists, self._bells, self.metrics)
         self._streams = Streams(lists, self._bells, self.metrics, settings.streams_max)
-        operations = [*self._polls.operations(), *self._streams.operations()]
-        self._server = Server(App(operations, self._guard, self.metrics), Bounds(), settings.connections_max)
+        self._clickstream = Clickstream.of(settings)
+        self._store = RedisSessionStore(settings.redis)
+        own = [
+            *self._polls.operations(),
+            *self._streams.operations(),
+            *ranking.operations(),
+            *SimilarProducts(self._shelf, readings, placements, self.metrics, _now_ms).operations(),
+            *events.operations(self._clickstream, self._clickstream.names.clickstream, _now_ms),
+            *erase.operations(Erasure(self._clickstream, self._store)),
+        ]
+        app = App([*own, *docs.operations(own)], self._guard, self.metrics)
+        self._server = Server(app, Bounds(), settings.connections_max)
         self.health = Health(self._degraded, lambda: self._shelf.stocked.version)
 
     async def run(self, ended: asyncio.Event) -> None:
@@ -86,6 +111,7 @@ class Endpoint:
         await self._shelf.open(_CATALOGUE_S)
         parts: list[Coroutine[Any, Any, None]] = [
             self._shelf.run(),
+            self._clickstream.run(),
             self._channels.listen(self._bells.ring, self._bells.ring_all),
             self._look(),
         ]
@@ -103,6 +129,8 @@ class Endpoint:
             task.cancel()
         await asyncio.gather(*tasks, waiting, return_exceptions=True)
         await self._guard.close()
+        await self._clickstream.close()
+        await self._store.close()
         await self._pipeline.close()
         await self._counting.close()
 
@@ -127,8 +155,16 @@ class Endpoint:
             await asyncio.sleep(_LOOK_S)
 
     def _degraded(self) -> frozenset[str]:
-        lacking = self._shelf.degraded
-        return lacking if self._breaker.circuit is Circuit.CLOSED else lacking | {"redis"}
+        lacking = set(self._shelf.degraded)
+        if self._breaker.circuit is not Circuit.CLOSED:
+            lacking.add("redis")
+        if self._clickstream.is_away:
+            lacking.add("kafka")
+        return frozenset(lacking)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def run(settings: Settings, number: int, parent_ended: Callable[[asyncio.Event], None] | None = None) -> int:
@@ -140,9 +176,8 @@ def run(settings: Settings, number: int, parent_ended: Callable[[asyncio.Event],
 
     async def serve() -> None:
         ended = asyncio.Event()
-        loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(each, ended.set)
+            asyncio.get_running_loop().add_signal_handler(each, ended.set)
         if parent_ended is not None:
             parent_ended(ended)
         endpoint = Endpoint(settings, registry)
@@ -151,5 +186,9 @@ def run(settings: Settings, number: int, parent_ended: Callable[[asyncio.Event],
         await endpoint.run(ended)
 
     with suppress(KeyboardInterrupt):
-        uvloop.run(serve())
+        loop.run(serve())
     return 0
+
+
+def _new_id() -> str:
+    return f"{next(_ids):016x}"

@@ -32,6 +32,17 @@ _EXCLUDED_MAX: Final = 60
 _POSITION: Final = r"^[0-9a-f]{8}\.[0-9]{1,9}\.[0-9]{1,18}$(?!\n)"
 _ITEM_FIELDS: Final = ("item_id", "rank", "score", "source", "reason")
 
+HEEDS: Final = {"If-None-Match": "The ETag of the list that the client has."}
+BEARS: Final = {
+    "ETag": "Of exactly the bytes that are answered.",
+    "Age": "Seconds since the list was made.",
+    "Nextclick-Generated-At": "When it was, in epoch milliseconds.",
+    "Nextclick-Model": "The model that ranked it.",
+    "Nextclick-Version": "session_started.session_version.revision; of a session's lists the greatest is the newest.",
+    "Nextclick-Fallback": "Why the list is not the session's own newest.",
+    "Nextclick-Behind": "1: the list does not know the click that `after` names, and it took too long to wait for it.",
+}
+
 Placement = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$(?!\n)")]
 
 
@@ -90,6 +101,8 @@ class Recommendations:
                 Asked,
                 self.answer,
                 answers={200: Recommendation, 304: None},
+                heeds=HEEDS,
+                bears=BEARS,
             )
         ]
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol, TypeVar
 
 from schemas.errors import BundleError
+from schemas.item import Entry
 from serving.ranking.assortment import Assortment, Stocked
 from serving.ranking.ranker import Ranker
 from serving.state import stock, succession
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 #: What may be named in `degraded`.
 BUNDLE: Final = "bundle"
 KAFKA: Final = "kafka"
+
+#: Remembered of the catalogue where there is no bundle that would know any item.
+_OFFERED_MAX: Final = 60
 
 
 class Follows(Protocol):
@@ -64,6 +68,12 @@ class Shelf:
         #: In service. What is hidden of it changes, and nothing else.
         self.stocked = Assortment(Ranker.empty()).stocked
         self._successions = 0
+        self._offered: dict[str, None] = {}
+
+    @property
+    def offered(self) -> Sequence[str]:
+        """Some items that are to be had, as long as there is no bundle."""
+        return list(self._offered)
 
     @property
     def edition(self) -> tuple[int, int]:
@@ -83,7 +93,7 @@ class Shelf:
     async def open(self, at_most_s: float) -> None:
         """Looks for a bundle, and reads the catalogue to its end or for so long: more of it may still come."""
         ranker = await self._first()
-        self._stock = Stock(ranker, self._follow, self, self._endless, self._endless, self._clock, self._metrics)
+        self._stock = Stock(ranker, self._followed, self, self._endless, self._endless, self._clock, self._metrics)
         self._take(self._stock.stocked)
         self._opening = asyncio.create_task(self._stock.open(), name="catalogue")
         await asyncio.wait({self._opening}, timeout=at_most_s)
@@ -103,6 +113,19 @@ class Shelf:
     def miss(self, item_ids: Iterable[str]) -> None:
         """Nothing is to be done: stored lists are looked through whenever one is read."""
 
+    def _followed(self) -> _Overheard:
+        return _Overheard(self._follow(), self._hear)
+
+    def _hear(self, entries: Sequence[Entry]) -> None:
+        if len(self.stocked.ranker.table):
+            return
+        for entry in entries:
+            if not entry.is_offered:
+                self._offered.pop(entry.item_id, None)
+            elif len(self._offered) < _OFFERED_MAX and entry.item_id not in self._offered:
+                self._offered[entry.item_id] = None
+                self._successions += 1
+
     def _take(self, stocked: Stocked) -> None:
         self.stocked = stocked
         self._successions += 1
@@ -117,3 +140,23 @@ class Shelf:
         self._metrics.model.labels(ranker.version).set(1)
         log.info("model %s ranks", ranker.version)
         return ranker
+
+
+class _Overheard:
+    """A catalogue, and somebody who listens while it is read."""
+
+    def __init__(self, catalogue: stock.Follows, heard: Callable[[Sequence[Entry]], None]) -> None:
+        self._catalogue = catalogue
+        self._heard = heard
+
+    @property
+    def caught_up(self) -> bool:
+        return self._catalogue.caught_up
+
+    async def next(self) -> list[Entry]:
+        entries = await self._catalogue.next()
+        self._heard(entries)
+        return entries
+
+    async def close(self) -> None:
+        await self._catalogue.close()

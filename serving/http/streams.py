@@ -24,6 +24,7 @@ from serving.http.problems import Refused
 from serving.http.request import Caller, Request
 from serving.http.response import Stream
 
+MEDIA_TYPE: Final = "text/event-stream; charset=utf-8"
 _PING_S: Final = 15.0
 #: A client comes back by itself, and then shows its token anew.
 _LIFE_S: Final = 3_600.0
@@ -71,7 +72,9 @@ class Streams:
                 Asked,
                 self.answer,
                 answers={200: str},
+                heeds={"Last-Event-ID": "The last event that the client has; nothing is sent while it is the newest."},
                 is_stream=True,
+                media_type=MEDIA_TYPE,
             )
         ]
 

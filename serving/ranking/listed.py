@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from schemas import recommendation
+from schemas.placement import DEFAULT
 from schemas.recommendation import PUBLISHED, Item, Reason, Recommendation, Spare
 from serving.ranking import reasons
 from serving.ranking.assortment import Stocked
@@ -53,10 +54,12 @@ def chosen(items: Sequence[Item], stocked: Stocked, rules: Rules, away: Set[str]
     return [items[at] for at in rules.choose(names, away | stocked.gone(names), limit)]
 
 
-def restated(body: Recommendation, items: Sequence[Item], placement: str | None = None) -> Recommendation:
-    """The same list with these items, ranked from 1."""
+def restated(
+    body: Recommendation, items: Sequence[Item], placement: str = DEFAULT, fallback: str | None = None
+) -> Recommendation:
+    """The same list with these items, ranked from 1; and why it is not the best answer, where there is more to say."""
     ranked = tuple(msgspec.structs.replace(item, rank=rank) for rank, item in enumerate(items, start=1))
-    return msgspec.structs.replace(body, items=ranked, placement=placement or body.placement)
+    return msgspec.structs.replace(body, items=ranked, placement=placement, fallback=fallback or body.fallback)
 
 
 def whole(body: bytes, more: bytes, ranker: Ranker) -> list[Item]:

@@ -43,6 +43,10 @@ class Pool:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def first(self, rows: int) -> Pool:
+        """The first so many candidates alone."""
+        return Pool(self.ids[:rows], self.ranks[:rows], self.scores[:rows], self.because[:rows])
+
     def told_by(self, sources: int) -> Pool:
         """The same candidates, and what the first so many sources say of them."""
         ranks, scores = self.ranks[:, :sources].copy(), self.scores[:, :sources].copy()
@@ -90,11 +94,64 @@ def union(
     hidden: NDArray[np.bool_] = NOTHING,
 ) -> Pool:
     """Of all that the sources brought, the candidates that they together speak most for; equal ones by index."""
-    ends = np.array([0, *accumulate(len(each.ids) for each in brought)], dtype=np.int64)
-    ids = np.concatenate([each.ids for each in brought])
-    scores = np.concatenate([each.scores for each in brought])
-    because = np.concatenate([each.because for each in brought])
-    return Pool(*_pooled(ids, scores, because, ends, shares, np.sort(barred), hidden))
+    return Pool(*_pooled(*_joined(brought), shares, np.sort(barred), hidden))
+
+
+def asked_for(
+    quotas: Sequence[Quota],
+    query: Query,
+    asked: NDArray[np.int32],
+    barred: NDArray[np.int32],
+    hidden: NDArray[np.bool_] = NOTHING,
+) -> Pool:
+    """Given candidates, each once, in their order, and behind them the rest of the session's own pool.
+
+    What is said of a candidate is held against the best there are, which need not be among those that were given.
+    """
+    limit = DEPTH + min(len(barred) + int(np.count_nonzero(hidden)), DEPTH)
+    brought = [quota.source.candidates(query.below(quota.knows), limit) for quota in quotas]
+    shares = np.array([quota.share for quota in quotas], dtype=np.int64)
+    rest = np.setdiff1d(union(brought, shares, barred, hidden).ids, asked)
+    rows = np.concatenate((asked, rest)).astype(np.int32)
+    return Pool(rows, *_asked(*_joined(brought), rows, np.sort(barred), hidden))
+
+
+def _joined(
+    brought: Sequence[Candidates],
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]]:
+    """What all brought in a row, and where each source's part ends."""
+    return (
+        np.concatenate([each.ids for each in brought]),
+        np.concatenate([each.scores for each in brought]),
+        np.concatenate([each.because for each in brought]),
+        np.array([0, *accumulate(len(each.ids) for each in brought)], dtype=np.int64),
+    )
+
+
+@compiled
+def _asked(
+    ids: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    because: NDArray[np.int32],
+    ends: NDArray[np.int64],
+    asked: NDArray[np.int32],
+    barred: NDArray[np.int32],
+    hidden: NDArray[np.bool_],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
+    table = slots(len(asked))
+    known = np.empty(len(asked), np.int32)
+    for at in range(len(asked)):
+        place(table, known, at, int(asked[at]))
+    rows = np.full(len(ids), _NOWHERE, np.int32)
+    ranks = np.empty(len(ids), np.int32)
+    for source in range(len(ends) - 1):
+        rank = 0
+        for at in range(ends[source], ends[source + 1]):
+            if rank < DEPTH and not (len(hidden) and hidden[ids[at]]) and not _holds(barred, ids[at]):
+                rank += 1
+                rows[at] = find(table, known, int(ids[at]))
+                ranks[at] = rank
+    return _told(scores, because, ends, rows, ranks, np.arange(len(asked)).astype(np.int32), len(asked))
 
 
 @compiled

@@ -27,7 +27,7 @@ from serving.ranking.counts import Counts
 from serving.ranking.features import features
 from serving.ranking.options import LEARNED, Options
 from serving.ranking.past import Past
-from serving.ranking.pool import NOTHING, Pool, Quota, gather_all
+from serving.ranking.pool import NOTHING, Pool, Quota, asked_for, gather_all
 from serving.ranking.query import Query
 from serving.ranking.reasons import Relation
 from serving.ranking.scorer import Model
@@ -48,8 +48,11 @@ NOT_FINITE: Final = "not_finite"
 #: The log was too small to learn an order from.
 RECIPROCAL: Final = "reciprocal_rank"
 
+#: The source of a candidate that none of ours brought.
+ASKED: Final = "asked"
+
 #: Kinds of reasons as kernels tell them: with their subject, an item or a category, each is one whole number.
-_SEEN, _TOGETHER, _LIKE, _POPULAR_IN, _POPULAR = range(5)
+_SEEN, _TOGETHER, _LIKE, _POPULAR_IN, _POPULAR, _ASKED = range(6)
 _KIND: Final = 1 << 32
 
 #: Reasons that are kept in words.
@@ -80,6 +83,10 @@ class Considered:
     logits: NDArray[np.float32]  # (n,) the transformer's own
     vector: NDArray[np.float32] | None  # (d,)
     fallback: str | None
+
+    def first(self, rows: int) -> Considered:
+        """The first so many candidates alone."""
+        return Considered(self.pool.first(rows), self.scores[:rows], self.logits[:rows], self.vector, self.fallback)
 
 
 class Ranker:
@@ -112,8 +119,10 @@ class Ranker:
         ]
         beside = [] if newcomers is None else [newcomers]
         self.quotas: Final = (*quotas, *(Quota(each, each.quota) for each in beside))
-        self._names: Final = (*sources, *(each.name for each in beside))
-        self._alike: Final = np.array([name in ALIKE for name in self._names], dtype=np.bool_)
+        names = (*sources, *(each.name for each in beside))
+        #: The last is for what whoever asks brought alone.
+        self._names: Final = (*names, ASKED)
+        self._alike: Final = np.array([name in ALIKE for name in names], dtype=np.bool_)
         # Popular items are reasons again and again, and the words for one take longer than all else of its item.
         self._reason: Final = lru_cache(_REMEMBERED)(partial(_reason, table, options.relation))
         weights = [*(options.weights[name] for name in sources), *(each.weight for each in beside)]
@@ -192,6 +201,18 @@ class Ranker:
             for at, pool in enumerate(pools)
         ]
 
+    def weigh(
+        self, query: Query, asked: NDArray[np.int32], hidden: NDArray[np.bool_] = NOTHING, vector: bytes | None = None
+    ) -> Considered:
+        """The same of given items of the table, each named once: they score as they would in the session's pool."""
+        pool = asked_for(self.quotas, query, asked, self.barred(query), hidden)
+        if self.model is None:
+            return self._unlearned(pool).first(len(asked))
+        encoded = self._recalled(self.model, [query], [vector])
+        heard = pool if self.newcomers is None else pool.told_by(len(self.sources))
+        scores = self.model.score(encoded, [pool.ids], [features(heard, query, self.counts, self.table)])
+        return self._considered(pool, scores.fusion[0], scores.logits[0], encoded[0]).first(len(asked))
+
     def barred(self, query: Query) -> NDArray[np.int32]:
         """What is no candidate for this session: what is not there yet, or was touched just now."""
         last = query.items[-1:] if self.options.drop_last_item else query.items[:0]
@@ -253,20 +274,21 @@ class Ranker:
             fallback = UNKNOWN_ITEMS if session.recent else EMPTY_SESSION
         vector = considered.vector if len(query) else None
         stored = None if vector is None else vector.astype(np.float16).tobytes()
-        return Ranked(self._items(considered), len(considered.pool), fallback, stored)
+        return Ranked(self.listed(considered), len(considered.pool), fallback, stored)
 
-    def _items(self, considered: Considered) -> tuple[Item, ...]:
+    def listed(self, considered: Considered, at_most: int = STORED) -> tuple[Item, ...]:
+        """The best candidates in order, each with its reason."""
         pool = considered.pool
         order = self.table.order(pool.ids)
         best, sources, about = _listed(
             considered.scores, order, pool.ids, pool.ranks, pool.because,
-            self._weights, self._alike, self.table.categories,
+            self._weights, self._alike, self.table.categories, at_most,
         )  # fmt: skip
         return tuple(
             map(
                 Item,
                 self.table.named(pool.ids[best].tolist()),
-                range(1, STORED + 1),
+                range(1, at_most + 1),
                 considered.scores[best].tolist(),
                 map(self._names.__getitem__, sources.tolist()),
                 map(self._reason, about.tolist()),
@@ -276,6 +298,8 @@ class Ranker:
 
 def _reason(table: Table, relation: Relation, about: int) -> Reason:
     kind, subject = divmod(about, _KIND)
+    if kind == _ASKED:
+        return reasons.ASKED
     if kind == _SEEN:
         return reasons.SEEN_IN_SESSION
     if kind == _POPULAR:
@@ -298,18 +322,22 @@ def _listed(
     weights: NDArray[np.float64],
     alike: NDArray[np.bool_],
     categories: NDArray[np.int32],
+    at_most: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """The rows of the best, in order; the source that speaks loudest for each, and its _KIND x kind + subject."""
-    rows = _best(scores, order)
-    sources = np.zeros(len(rows), np.int64)
+    rows = _best(scores, order, at_most)
+    sources = np.full(len(rows), len(weights), np.int64)
     about = np.empty(len(rows), np.int64)
     for at in range(len(rows)):
         row = rows[at]
-        most = 0.0
+        most = -1.0
         for source in range(len(weights)):
             if ranks[row, source] > 0 and weights[source] / (_FUSION + ranks[row, source]) > most:
                 most = weights[source] / (_FUSION + ranks[row, source])
                 sources[at] = source
+        if sources[at] == len(weights):
+            about[at] = _KIND * _ASKED
+            continue
         cause, category = because[row, sources[at]], categories[ids[row]]
         if cause == ids[row]:
             about[at] = _KIND * _SEEN
@@ -323,9 +351,9 @@ def _listed(
 
 
 @compiled
-def _best(scores: NDArray[np.float64], order: NDArray[np.int32]) -> NDArray[np.int64]:
-    """The rows of the STORED highest scores, best first; equal ones in their order."""
-    rows = np.empty(STORED, np.int64)
+def _best(scores: NDArray[np.float64], order: NDArray[np.int32], at_most: int) -> NDArray[np.int64]:
+    """The rows of the highest scores, best first; equal ones in their order."""
+    rows = np.empty(at_most, np.int64)
     count = 0
     for row in range(len(scores)):
         to = count
@@ -334,8 +362,8 @@ def _best(scores: NDArray[np.float64], order: NDArray[np.int32]) -> NDArray[np.i
             or (scores[row] == scores[rows[to - 1]] and order[row] < order[rows[to - 1]])
         ):
             to -= 1
-        if to < STORED:
-            count = min(count + 1, STORED)
+        if to < at_most:
+            count = min(count + 1, at_most)
             for at in range(count - 1, to, -1):
                 rows[at] = rows[at - 1]
             rows[to] = row

@@ -12,6 +12,8 @@ Relation = Literal["bought", "viewed"]
 
 SEEN_IN_SESSION: Final = Reason("seen_in_session", text="You looked at this")
 POPULAR: Final = Reason("popular", text="Popular now")
+#: Of a candidate that nobody but whoever asked thought of; there is nothing to say to a shopper.
+ASKED: Final = Reason("asked")
 
 
 def together(relation: Relation, item_id: str, title: str) -> Reason:

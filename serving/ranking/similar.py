@@ -20,7 +20,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.recommendation import PUBLISHED, Item
+from schemas.recommendation import STORED, Item
 from schemas.session import Session
 from serving.ranking import reasons
 from serving.ranking.kinship import Kinship, asking
@@ -64,7 +64,7 @@ _NONE: Final = np.zeros(0, dtype=np.int32)
 class Alike:
     """The answer for one anchor."""
 
-    #: At most PUBLISHED of them, best first.
+    #: At most STORED of them, best first.
     items: tuple[Item, ...]
     pool_size: int
     #: Whether the session had a say.
@@ -130,7 +130,7 @@ class Similar:
         if wish is not None and self._rows is not None:
             felt = self._rows.take(reserve.ids[rows], 0).astype(np.float32) @ wish
             scores = (1 - share) * scores + share * _standardised(felt.astype(np.float64))
-        best = _descending(reserve.order[rows], scores)[:PUBLISHED]
+        best = _descending(reserve.order[rows], scores)[:STORED]
         return Alike(self._items(anchor, reserve, rows[best], scores[best]), len(rows), wish is not None)
 
     def _shown(
@@ -184,7 +184,7 @@ class Similar:
             map(
                 Item,
                 table.named(reserve.ids[rows].tolist()),
-                range(1, PUBLISHED + 1),
+                range(1, STORED + 1),
                 scores.tolist(),
                 sources,
                 [alike if source in ALIKE else together for source in sources],

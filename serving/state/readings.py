@@ -63,6 +63,10 @@ class Remembered:
     tag: str
 
 
+#: Of whom nothing is known.
+NOBODY: Final = Remembered(None, None, "")
+
+
 class Readings:
     def __init__(self, redis: Gathered, kept_max: int = _KEPT_MAX, clock: Callable[[], float] = time.monotonic) -> None:
         self._redis = redis

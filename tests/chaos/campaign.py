@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from random import Random
 from typing import Final
 
@@ -25,6 +26,7 @@ from tests.kit.redis_server import RedisServer
 from tests.kit.shop import Shop
 from tests.kit.traffic import Traffic
 from tests.kit.verdict import Verdict
+from tests.kit.worker import Worker
 
 #: The share of all records that is processed when the faults begin, and the share that is sent while they last.
 _BEFORE: Final = 0.25
@@ -51,6 +53,8 @@ class Plan:
     grace_s: float = 60.0
     #: What the workers are, where they are not `nextclick stream`.
     module: Sequence[str] = ()
+    #: Static names in the group, given in turn: whoever takes a worker's place has its name.
+    names: Sequence[str] = ()
 
     def pauses(self) -> list[float]:
         random = Random(self.traffic.seed)
@@ -114,7 +118,12 @@ def run(shop: Shop, plan: Plan, redis: RedisServer | None = None, kafka: KafkaSe
     began = time.monotonic()
     shop.settings = replace(shop.settings, session_timeout_ms=plan.session_timeout_ms)
     clicks = plan.traffic.clicks(shop.settings.group, _now_ms())
-    with Crew(lambda: shop.worker(*plan.module), plan.workers) as crew, watched(shop.settings) as group:
+    names = cycle(plan.names or ("",))
+
+    def worker() -> Worker:
+        return Worker(shop.guardian, replace(shop.settings, group_instance=next(names)), *plan.module)
+
+    with Crew(worker, plan.workers) as crew, watched(shop.settings) as group:
         crew.await_assigned()
         stage = Stage(shop, crew, group, redis, kafka)
         with Load(shop.settings.kafka, shop.names.clickstream, map(message, clicks), plan.pace()) as load:

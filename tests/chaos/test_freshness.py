@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.chaos import campaign
@@ -25,6 +27,8 @@ ROLLING = Plan(
     held_s=25,
     workers=3,
 )
+#: The same with static members: their partitions wait for them, and nobody else has to stop and look.
+NAMED = replace(ROLLING, names=("a", "b", "c"), session_timeout_ms=30_000)
 SCALING = Plan(
     Traffic(seed=12, events=12_000, sessions=400, duplicates=0, kinds=VIEWS),
     faults=[Join()] * 3 + [Leave()] * 3,
@@ -33,7 +37,9 @@ SCALING = Plan(
 )
 
 
-@pytest.mark.parametrize("plan", [ROLLING, SCALING], ids=["rolling restart", "one, four, one"])
+@pytest.mark.parametrize(
+    "plan", [ROLLING, NAMED, SCALING], ids=["rolling restart", "rolling restart, static", "one, four, one"]
+)
 def test_no_click_waits_long_for_its_list_while_workers_come_and_go(shop: Shop, plan: Plan) -> None:
     freshness.stamp_lists(shop.settings)
 

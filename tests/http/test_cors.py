@@ -45,12 +45,8 @@ def test_any_other_origin_is_told_nothing_and_repeated_nowhere(origin: str) -> N
 
 
 @pytest.mark.parametrize("origin", [SHOP, "https://evil.example", ""])
-def test_every_answer_varies_by_origin_is_not_sniffed_and_leaks_no_referrer(origin: str) -> None:
-    told = dict(CORS.headers(asked(origin=origin)))
-
-    assert told["Vary"] == "Origin"
-    assert told["X-Content-Type-Options"] == "nosniff"
-    assert told["Referrer-Policy"] == "no-referrer"
+def test_every_answer_varies_by_origin(origin: str) -> None:
+    assert dict(CORS.headers(asked(origin=origin)))["Vary"] == "Origin"
 
 
 def test_nobody_may_send_credentials() -> None:

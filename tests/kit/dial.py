@@ -44,13 +44,15 @@ class Dial:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
-    def send(self, data: bytes) -> bool:
-        """Whether it could still be sent."""
-        with suppress(OSError):
-            self._socket.settimeout(_CONNECT_S)
-            self._socket.sendall(data)
-            return True
-        return False
+    def send(self, data: bytes, within_s: float = _CONNECT_S) -> bool:
+        """Whether the peer is still there. What it does not take in time is not sent."""
+        self._socket.settimeout(within_s)
+        with suppress(TimeoutError):
+            try:
+                self._socket.sendall(data)
+            except ConnectionError:
+                return False
+        return True
 
     def end(self) -> None:
         """Nothing more will be sent; what was asked for is still awaited."""
@@ -66,11 +68,15 @@ class Dial:
             self._read(until - time.monotonic())
         return parsed(self.said)
 
+    def glance(self) -> None:
+        """Reads what is there already."""
+        self._read(0.0)
+
     def _read(self, within_s: float) -> None:
-        self._socket.settimeout(max(0.001, within_s))
+        self._socket.settimeout(max(0.0, within_s))
         try:
             chunk = self._socket.recv(_CHUNK)
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             return
         except OSError:
             chunk = b""  # it was cut off

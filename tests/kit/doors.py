@@ -22,8 +22,8 @@ def guarded(**chosen: Any) -> Settings:
     return Settings(**{"site_keys": entry("web", KEY), "token_secrets": SIGNING, "site": SITE, **chosen})
 
 
-def token(session_id: str, user_id: str | None = None, ttl_s: int = 3_600) -> str:
-    return Tokens(SITE, read_secrets(SIGNING)).mint(session_id, user_id, ttl_s=ttl_s, now=NOW)
+def token(session_id: str, user_id: str | None = None, ttl_s: int = 3_600, now: float = NOW) -> str:
+    return Tokens(SITE, read_secrets(SIGNING)).mint(session_id, user_id, ttl_s=ttl_s, now=now)
 
 
 def request(address: str = "192.0.2.1", query: str = "", **headers: str) -> Request:

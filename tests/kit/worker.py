@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import signal
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -14,16 +11,16 @@ from typing import Any, Final
 
 import psutil
 
-from nextclick.servers import LOOPBACK, Guardian, Server, free_port
+from nextclick.servers import Guardian, Server, free_port
 from nextclick.worker import STREAM, start
 from nextclick.worker import environment as environment
 from schemas.settings import Settings
+from tests.kit.probes import Probes
 
 BUNDLE: Final = Path(__file__).parents[2] / "nextclick" / "sample" / "bundle"
 #: The first of a machine compiles, which takes long where others compute too.
 _ASSIGNED_S: Final = 180.0
 _STOP_S: Final = 15.0
-_ANSWER_S: Final = 2.0
 #: What ends and freezes workers is not to wait for the default.
 _SESSION_TIMEOUT_MS: Final = 6_000
 _numbers = count(1)
@@ -41,8 +38,9 @@ class Worker:
         bundle = str(BUNDLE) if settings.bundle == Settings().bundle else settings.bundle
         if settings.session_timeout_ms == Settings().session_timeout_ms:
             settings = replace(settings, session_timeout_ms=_SESSION_TIMEOUT_MS)
-        self._port = settings.metrics_port or free_port()
-        told = replace(settings, bundle=bundle, metrics_port=self._port)
+        port = settings.metrics_port or free_port()
+        self._probes = Probes(port)
+        told = replace(settings, bundle=bundle, metrics_port=port)
         self._server: Server = start(guardian, told, f"worker-{next(_numbers)}", module or STREAM)
         self._log = guardian.directory / f"{self._server.name}.log"
 
@@ -65,24 +63,10 @@ class Worker:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def ready(self) -> tuple[int, dict[str, Any]]:
-        """What /ready says; status 0 as long as nobody answers."""
-        status, body = self._page("/ready")
-        return status, json.loads(body) if status else {}
+        return self._probes.ready()
 
     def metrics(self) -> dict[str, float]:
-        """What it tells Prometheus, a line a sample (`name{label="value"}`); nothing while it does not answer."""
-        lines = self._page("/metrics")[1].decode().splitlines()
-        samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
-        return {name: float(value) for name, _, value in samples}
-
-    def _page(self, path: str) -> tuple[int, bytes]:
-        with closing(http.client.HTTPConnection(LOOPBACK, self._port, timeout=_ANSWER_S)) as connection:
-            try:
-                connection.request("GET", path)
-                answer = connection.getresponse()
-                return answer.status, answer.read()
-            except (OSError, http.client.HTTPException):
-                return 0, b""
+        return self._probes.metrics()
 
     def signal(self, number: int) -> None:
         self._server.signal(number)

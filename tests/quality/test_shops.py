@@ -31,11 +31,11 @@ _SEEDS: Final = ("1", "2", "3")
 @pytest.mark.parametrize("shop", SHOPS, ids=lambda shop: shop.name)
 def test_fusion_is_ahead_on_a_shop_nobody_tuned_for(shop: Shop, preset: str, tmp_path: Path) -> None:
     # given
-    shop, data = _given(shop, tmp_path)
+    shop, data = given(shop, tmp_path)
 
     # when
-    trained = _run("train", *shop.training(data), "--out", str(tmp_path / "bundle"), "--preset", preset)
-    found = _run("evaluate", str(tmp_path / "bundle"), *shop.evaluation(data))
+    trained = run("train", *shop.training(data), "--out", str(tmp_path / "bundle"), "--preset", preset)
+    found = run("evaluate", str(tmp_path / "bundle"), *shop.evaluation(data))
 
     # then
     _print(shop.name, preset, trained, found)
@@ -60,13 +60,13 @@ def test_fusion_is_ahead_on_a_shop_nobody_tuned_for(shop: Shop, preset: str, tmp
 @pytest.mark.parametrize("shop", _SMALL, ids=lambda shop: shop.name)
 def test_on_a_small_shop_no_row_is_clearly_ahead_of_fusion_whatever_the_seed(shop: Shop, tmp_path: Path) -> None:
     # given
-    shop, data = _given(shop, tmp_path)
+    shop, data = given(shop, tmp_path)
 
     for seed in _SEEDS:
         # when
         bundle = str(tmp_path / f"bundle-{seed}")
-        trained = _run("train", *shop.training(data), "--out", bundle, "--seed", seed)
-        found = _run("evaluate", bundle, *shop.evaluation(data))
+        trained = run("train", *shop.training(data), "--out", bundle, "--seed", seed)
+        found = run("evaluate", bundle, *shop.evaluation(data))
 
         # then
         _print(shop.name, f"seed {seed}", trained, found)
@@ -77,7 +77,7 @@ def test_on_a_small_shop_no_row_is_clearly_ahead_of_fusion_whatever_the_seed(sho
                     assert most >= 0, (metric, lead)
 
 
-def _given(shop: Shop, tmp_path: Path) -> tuple[Shop, Path]:
+def given(shop: Shop, tmp_path: Path) -> tuple[Shop, Path]:
     """The shop, and the folder its logs are in."""
     data = folder()
     if data is None:
@@ -88,7 +88,7 @@ def _given(shop: Shop, tmp_path: Path) -> tuple[Shop, Path]:
     return replace(shop, log="log.csv"), tmp_path
 
 
-def _run(verb: str, *arguments: str) -> dict[str, Any]:
+def run(verb: str, *arguments: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "nextclick", verb, *arguments, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
     assert done.returncode == 0, done.stderr

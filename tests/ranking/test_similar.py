@@ -12,7 +12,7 @@ from msgspec import structs
 
 from nextclick.sample import BUNDLE
 from schemas.item import Entry, Item
-from schemas.recommendation import PUBLISHED
+from schemas.recommendation import STORED
 from schemas.session import Action, Session
 from schemas.wire import EpochMs
 from serving.ranking.assortment import Assortment
@@ -88,7 +88,7 @@ def test_no_list_has_the_anchor_or_what_the_session_knows_or_what_is_not_to_be_h
 
     # then
     found = ids(answer)
-    assert len(found) == len(set(found)) <= PUBLISHED
+    assert len(found) == len(set(found)) <= STORED
     assert set(found).isdisjoint({name(item) for item in (anchor, *seen, *cart, *bought)} | away | without)
     order = [(-item.score, item.item_id) for item in answer.items]
     assert order == sorted(order)
@@ -106,7 +106,7 @@ def test_without_a_say_the_session_changes_nothing_but_what_it_knows() -> None:
         shopper = session([item_id])
         assert sample().like(item_id, NOW, shopper, None, 0.0) == plain
         assert sample().like(item_id, NOW, None, None, 1.0) == plain
-        assert len(plain.items) == PUBLISHED
+        assert len(plain.items) == STORED
         assert not plain.personal
 
 
@@ -223,8 +223,8 @@ def test_an_item_that_came_today_is_like_its_like_and_has_its_own_list() -> None
         [found] = [each for each in answer.items if each.item_id == item.item_id]
         assert (found.source, found.reason.code) == ("newcomers", "alike")
         own = similar.like(item.item_id, NOW, hidden=stocked.hidden)
-        assert len(own.items) == PUBLISHED
-        assert len(set(ids(own)) & set(ids(answer))) > PUBLISHED / 3
+        assert len(own.items) == STORED
+        assert len(set(ids(own)) & set(ids(answer))) > STORED / 3
     assert before.like(some()[0], NOW) == sample().like(some()[0], NOW)
 
 
@@ -239,7 +239,7 @@ def test_a_list_is_remembered_and_what_becomes_hidden_leaves_it_at_once() -> Non
 
     # then
     assert set(first[:5]).isdisjoint(after)
-    assert len(after) == PUBLISHED
+    assert len(after) == STORED
     assert ids(sample().like(item_id, NOW, hidden=np.zeros_like(hidden))) == first
 
 

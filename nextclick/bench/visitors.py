@@ -1,0 +1,85 @@
+"""Sessions with a list in Redis, as a worker would have put it there, and what their pages show of themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nextclick.bench import shoppers
+from nextclick.bench.trial import Trial
+from schemas.click import Click
+from schemas.recommendation import Model
+from schemas.session import Position, Record
+from serving.http.tokens import Tokens, read_secrets
+from serving.ranking.ranker import Ranker
+from serving.state import bundles
+from serving.state.redis import RedisSessionStore
+from serving.state.sessions import Work
+from stream.drafting import Surroundings, draft
+
+_TTL_S: Final = 3_600
+_AT_ONCE: Final = 200
+_EPOCH: Final = "00000000"
+
+
+@dataclass(slots=True)
+class Visitor:
+    session_id: str
+    key: str
+    token: str
+    #: Of the list that it has; empty where it has none.
+    etag: str = ""
+
+    @property
+    def path(self) -> str:
+        return f"/v1/recommendations/{self.session_id}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        known = {"If-None-Match": self.etag} if self.etag else {}
+        return {"X-Api-Key": self.key, "X-Session-Token": self.token, **known}
+
+    def request(self) -> bytes:
+        lines = [f"GET {self.path} HTTP/1.1", "Host: bench", *(f"{name}: {it}" for name, it in self.headers.items())]
+        return "\r\n".join([*lines, "", ""]).encode()
+
+
+def visitors(trial: Trial, key: str, sessions: int) -> list[Visitor]:
+    clicks = trial.clicks(sessions)
+    asyncio.run(_stock(trial, clicks))
+    sign = Tokens(trial.settings.site, read_secrets(trial.settings.token_secrets))
+    names = sorted({click.session_id for click in clicks})
+    return [Visitor(name, key, sign.mint(name, None, ttl_s=_TTL_S, now=time.time())) for name in names]
+
+
+async def _stock(trial: Trial, clicks: Iterable[Click]) -> None:
+    now = time.time_ns() // 1_000_000
+    records: dict[str, list[Record]] = {}
+    for offset, click in enumerate(clicks):
+        record = Record(shoppers.at(click, now), now, Position(_EPOCH, 0, offset))
+        records.setdefault(click.session_id, []).append(record)
+    works = [Work(name, each) for name, each in records.items()]
+    ranker = bundles.load(Path(trial.settings.bundle))
+    around = Surroundings(trial.names.clickstream, trial.names.recommendations, lambda: now, lambda: "0" * 16)
+    store = RedisSessionStore(trial.settings.redis)
+    try:
+        for at in range(0, len(works), _AT_ONCE):
+            await _put(store, works[at : at + _AT_ONCE], ranker, around)
+    finally:
+        await store.close()
+
+
+async def _put(store: RedisSessionStore, works: Sequence[Work], ranker: Ranker, around: Surroundings) -> None:
+    sessions = [folded.session() for folded in await store.fold(works)]
+    ranked = ranker.rank(sessions, around.now())
+    model = Model(ranker.version, ranker.counts_version)
+    drafts = [
+        draft(work.session_id, session, session.trigger, one, model, around)
+        for work, session, one in zip(works, sessions, ranked, strict=True)
+        if session.trigger is not None
+    ]
+    await store.store(drafts)

@@ -1,0 +1,112 @@
+"""What is shown where there is no list of the session's own: what is popular, made in advance.
+
+An unknown session, one that is over, and one that whoever asks has no business with get the very same bytes. They
+name no session: `session_id` is "anybody", the version is 0.0.0, and no click triggered it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from schemas import recommendation
+from schemas.placement import Placement
+from schemas.recommendation import ANYBODY, Item, Model, Recommendation, TriggeredBy
+from schemas.session import Session
+from serving.http.lists import Made, etag
+from serving.http.placements import Placements
+from serving.http.shelf import BUNDLE
+from serving.ranking import demand
+from serving.ranking.assortment import Stocked
+from serving.ranking.listed import chosen, restated
+from serving.ranking.pool import POOL
+from serving.ranking.table import Table
+
+POPULAR: Final = "popular"
+
+#: Made for so many placements, limits and reasons; beyond that the first are made again.
+_KEPT_MAX: Final = 512
+_NOBODY: Final = Session()
+
+
+class Stocks(Protocol):
+    """What this file needs of the shelf."""
+
+    @property
+    def stocked(self) -> Stocked: ...
+
+    @property
+    def edition(self) -> tuple[int, int]: ...
+
+    @property
+    def offered(self) -> Sequence[str]:
+        """Some items that are to be had, where there is no bundle."""
+
+
+class Fallback:
+    def __init__(
+        self, shelf: Stocks, placements: Placements, now: Callable[[], int], new_id: Callable[[], str]
+    ) -> None:
+        self._shelf = shelf
+        self._placements = placements
+        self._now = now
+        self._new_id = new_id
+        #: What all lists are chosen from, and the table that it is of.
+        self._ranked: tuple[Table, Recommendation] | None = None
+        #: Of the edition, by placement, limit and reason.
+        self._edition: tuple[int, int] | None = None
+        self._made: dict[tuple[str, int, str], Made] = {}
+
+    def made(self, placement: Placement, limit: int, why: str = POPULAR) -> Made:
+        """Ready to be sent, and the same bytes until what is to be had changes."""
+        edition, key = self._shelf.edition, (placement.name, limit, why)
+        if edition != self._edition:
+            self._edition = edition
+            self._made.clear()
+        made = self._made.get(key)
+        if made is None:
+            if len(self._made) >= _KEPT_MAX:
+                self._made.clear()
+            made = self._made[key] = _made(self.list(placement, limit, why))
+        return made
+
+    def list(
+        self, placement: Placement, limit: int, why: str = POPULAR, exclude: frozenset[str] = frozenset()
+    ) -> Recommendation:
+        """With what is excluded left out; empty where the placement rather shows nothing."""
+        stocked = self._shelf.stocked
+        body = self._popular(stocked)
+        rules = self._placements.rules(placement, stocked.ranker.table)
+        shows = placement.fallback == POPULAR
+        items = chosen(body.items, stocked, rules, exclude, limit) if shows else ()
+        fallback = BUNDLE if why == POPULAR and not len(stocked.ranker.table) else why
+        return restated(body, items, placement.name, fallback)
+
+    def _popular(self, stocked: Stocked) -> Recommendation:
+        """The whole pool of a session that did nothing, ranked once for each table."""
+        table = stocked.ranker.table
+        if not len(table):
+            return self._body(stocked, demand.as_given(self._shelf.offered))
+        if self._ranked is None or self._ranked[0] is not table:
+            rules = self._placements.rules(Placement.default(), table)
+            found = demand.anew(stocked, _NOBODY, None, self._now(), rules, frozenset(), POOL)
+            self._ranked = (table, self._body(stocked, found.items))
+        return self._ranked[1]
+
+    def _body(self, stocked: Stocked, items: Sequence[Item]) -> Recommendation:
+        return Recommendation(
+            recommendation_id=self._new_id(),
+            session_id=ANYBODY,
+            session_started=0,
+            session_version=0,
+            generated_at=self._now(),
+            trigger=TriggeredBy.of(None, ""),
+            model=Model(stocked.version, stocked.counts_version),
+            items=tuple(items),
+            pool_size=len(items),
+        )
+
+
+def _made(body: Recommendation) -> Made:
+    encoded = recommendation.encode(body)
+    return Made(encoded, etag(encoded), "", body.generated_at, body.model.version, body.fallback)

@@ -1,0 +1,176 @@
+"""POST /v1/rank: the caller's own candidates in the order that suits a session, by its stored vector.
+
+What the catalogue does not know, or what is not to be had, is told as dropped. Without a session that the token is
+for, the order is anybody's; without Redis or a bundle it is the best that can be had, and `fallback` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from schemas import ranking, wire
+from schemas.errors import RedisError
+from schemas.placement import Placement
+from schemas.ranking import Asked, Candidate
+from schemas.recommendation import Model, Recommendation, TriggeredBy
+from schemas.session import Session
+from serving.http.operations import Nothing, Operation, invalid
+from serving.http.placements import Placements
+from serving.http.problems import Refused
+from serving.http.request import Caller, Request
+from serving.http.response import Response
+from serving.http.shelf import BUNDLE
+from serving.http.turns import Turns
+from serving.ranking import demand
+from serving.ranking.assortment import Stocked
+from serving.ranking.demand import Ranking
+from serving.ranking.ranker import EMPTY_CATALOGUE
+from serving.ranking.rules import withheld
+from serving.state.readings import NOBODY, Remembered
+
+REDIS: Final = "redis"
+
+_JSON: Final = "application/json"
+
+
+class Reads(Protocol):
+    """What this file needs of serving.state's Readings."""
+
+    async def remembered(self, session_id: str) -> Remembered: ...
+
+
+class Stocks(Protocol):
+    """And of the shelf."""
+
+    @property
+    def stocked(self) -> Stocked: ...
+
+
+class OnDemand:
+    def __init__(
+        self,
+        shelf: Stocks,
+        readings: Reads,
+        placements: Placements,
+        turns: Turns,
+        clickstream: str,
+        now: Callable[[], int],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._shelf = shelf
+        self._readings = readings
+        self._placements = placements
+        self._turns = turns
+        self._clickstream = clickstream
+        self._now = now
+        self._new_id = new_id
+
+    def operations(self) -> list[Operation[Any]]:
+        return [
+            Operation(
+                "POST",
+                "/v1/rank",
+                "Your own candidates, ranked for a session",
+                Nothing,
+                self.answer,
+                answers={200: ranking.Ranking},
+                bodies={_JSON: Asked},
+                problems=(413, 415, 503),
+            )
+        ]
+
+    async def answer(self, _: Nothing, request: Request, caller: Caller) -> Response:
+        asked = _read(request)
+        placement = self._placements.named(asked.placement)
+        known, lacks = NOBODY, None
+        if asked.session_id is not None and caller.may_see(asked.session_id):
+            try:
+                known = await self._readings.remembered(asked.session_id)
+            except RedisError:
+                lacks = REDIS
+        body = await self._turns.take(lambda: self._ranked(asked, placement, known, lacks))
+        return Response(200, body, headers=(("Cache-Control", "private, no-store"),))
+
+    async def list(
+        self, session_id: str, known: Remembered, placement: Placement, exclude: frozenset[str], limit: int
+    ) -> Recommendation | None:
+        """A list made now, for when too little is left of the stored one. None of a session that is not there."""
+        session = known.session
+        if session is None or session.trigger is None:
+            return None
+        return await self._turns.take(lambda: self._listed(session_id, session, known, placement, exclude, limit))
+
+    def _ranked(self, asked: Asked, placement: Placement, known: Remembered, lacks: str | None) -> bytes:
+        """From one snapshot, from its first line to its last."""
+        stocked, now, session = self._shelf.stocked, self._now(), known.session or Session()
+        found = demand.among(stocked, session, _vector(known, stocked), now, asked.candidates)
+        away = asked.exclude | withheld(placement, session)
+        rules = self._placements.rules(placement, stocked.ranker.table)
+        chosen = rules.choose([item.item_id for item in found.items], away, asked.limit)
+        items = (found.items[at] for at in chosen)
+        return wire.ENCODER.encode(
+            ranking.Ranking(
+                generated_at=now,
+                model=Model(stocked.version, stocked.counts_version),
+                placement=placement.name,
+                items=tuple(
+                    Candidate(item.item_id, rank, item.score, item.source, item.reason)
+                    for rank, item in enumerate(items, start=1)
+                ),
+                dropped=tuple(found.dropped),
+                session_version=session.version,
+                fallback=lacks or _why(found),
+            )
+        )
+
+    def _listed(
+        self,
+        session_id: str,
+        session: Session,
+        known: Remembered,
+        placement: Placement,
+        exclude: frozenset[str],
+        limit: int,
+    ) -> Recommendation:
+        stocked, now = self._shelf.stocked, self._now()
+        rules = self._placements.rules(placement, stocked.ranker.table)
+        away = exclude | withheld(placement, session)
+        found = demand.anew(stocked, session, _vector(known, stocked), now, rules, away, limit)
+        return Recommendation(
+            recommendation_id=self._new_id(),
+            session_id=session_id,
+            session_started=session.started,
+            session_version=session.version,
+            generated_at=now,
+            trigger=TriggeredBy.of(session.trigger, self._clickstream),
+            model=Model(stocked.version, stocked.counts_version),
+            placement=placement.name,
+            items=tuple(msgspec.structs.replace(item, rank=rank) for rank, item in enumerate(found.items, start=1)),
+            pool_size=found.pool_size,
+            fallback=_why(found),
+        )
+
+
+def _vector(known: Remembered, stocked: Stocked) -> bytes | None:
+    """The stored one, unless it is of another version of the session or of another model."""
+    version = 0 if known.session is None else known.session.version
+    return known.vector if known.tag == f"{version} {stocked.version}" else None
+
+
+def _why(found: Ranking) -> str | None:
+    return BUNDLE if found.fallback == EMPTY_CATALOGUE else found.fallback
+
+
+def _read(request: Request) -> Asked:
+    media_type = request.headers.get("content-type", _JSON).partition(";")[0].strip().lower()
+    if media_type != _JSON:
+        raise Refused(415, "media_type", f"{_JSON} is read here")
+    try:
+        return ranking.read(request.body)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refused(400, "invalid", "the body is not JSON") from None

@@ -1,0 +1,77 @@
+"""Ranking for whoever asks, between two of a session's clicks: under a placement's rules, or of given candidates.
+
+It starts from the session's stored vector. One that is missing, or of another version or model, is encoded anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.recommendation import Item
+from schemas.session import Session
+from serving.ranking import reasons
+from serving.ranking.assortment import Stocked
+from serving.ranking.listed import chosen
+from serving.ranking.pool import POOL
+from serving.ranking.ranker import ASKED, EMPTY_CATALOGUE, EMPTY_SESSION, UNKNOWN_ITEMS
+from serving.ranking.rules import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    items: Sequence[Item]
+    #: How many candidates they were chosen from.
+    pool_size: int
+    fallback: str | None
+    #: Of given candidates, those that are unknown or not to be had.
+    dropped: Sequence[str] = ()
+
+
+def anew(
+    stocked: Stocked, session: Session, vector: bytes | None, now: int, rules: Rules, away: Set[str], limit: int
+) -> Ranking:
+    """A list out of a whole pool in which nothing is `away`: where the stored list has too little left."""
+    ranker = stocked.ranker
+    if not len(ranker.table):
+        return Ranking((), 0, EMPTY_CATALOGUE)
+    query = ranker.query(session.recent, now)
+    hidden = stocked.hidden.copy()
+    places = ranker.table.find(list(away))
+    hidden[places[places >= 0]] = True
+    [considered] = ranker.consider([query], hidden, [vector])
+    items = chosen(ranker.listed(considered, POOL), stocked, rules, away, limit)
+    return Ranking(items, len(considered.pool), _unknown(session, len(query)) or considered.fallback)
+
+
+def among(stocked: Stocked, session: Session, vector: bytes | None, now: int, candidates: Sequence[str]) -> Ranking:
+    """All of these that are to be had, in order."""
+    ranker = stocked.ranker
+    asked = list(dict.fromkeys(candidates))
+    gone = stocked.gone(asked)
+    if not len(ranker.table):
+        left = [item_id for item_id in asked if item_id not in gone]
+        return Ranking(as_given(left), len(left), EMPTY_CATALOGUE, [item_id for item_id in asked if item_id in gone])
+    places = ranker.table.find(asked)
+    there = (places >= 0) & ~np.isin(places, ranker.table.created_after(now))
+    there &= np.fromiter((item_id not in gone for item_id in asked), np.bool_, len(asked))
+    dropped = [item_id for item_id, has in zip(asked, there.tolist(), strict=True) if not has]
+    query = ranker.query(session.recent, now)
+    if not there.any():
+        return Ranking((), 0, _unknown(session, len(query)), dropped)
+    considered = ranker.weigh(query, places[there], stocked.hidden, vector)
+    items = ranker.listed(considered, len(considered.pool))
+    return Ranking(items, len(items), _unknown(session, len(query)) or considered.fallback, dropped)
+
+
+def as_given(item_ids: Sequence[str]) -> list[Item]:
+    """What nothing is known of but that it is there, in the order it came."""
+    return [Item(item_id, rank, 0.0, ASKED, reasons.ASKED) for rank, item_id in enumerate(item_ids, start=1)]
+
+
+def _unknown(session: Session, known: int) -> str | None:
+    if known:
+        return None
+    return UNKNOWN_ITEMS if session.recent else EMPTY_SESSION

@@ -1,0 +1,103 @@
+"""What is shown where there is no list: never nothing while anything is known, and the same for whoever is unknown."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from schemas import jsonschema, recommendation
+from schemas.item import Entry, Item
+from schemas.placement import DEFAULT, Placement
+from schemas.recommendation import ANYBODY
+from tests import worlds
+from tests.http.counter import Counter, until
+from tests.kit.bundles import publish
+
+PLAIN = Placement.default()
+HOME = Placement(name="home", per_brand=3)
+EMPTY = Placement(name="quiet", fallback="nothing")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("made") / "bundle"
+    publish(made, worlds.shelves())
+    return made
+
+
+def test_it_is_a_recommendation_that_names_nobody(bundle: Path) -> None:
+    async def script() -> None:
+        counter = Counter(bundle)
+        async with counter.running():
+            made = counter.fallback.made(PLAIN, 30)
+            body = recommendation.decode(made.body)
+            assert (body.session_id, body.session_version, body.fallback) == (ANYBODY, 0, "popular")
+            assert (len(body.items), body.placement) == (30, DEFAULT)
+            assert set(msgspec.json.decode(made.body)) == set(
+                msgspec.json.decode(jsonschema.files()["recommendation.json"])["$defs"]["Recommendation"]["properties"]
+            )
+
+    asyncio.run(script())
+
+
+def test_the_bytes_are_made_once_until_what_is_to_be_had_changes(bundle: Path) -> None:
+    async def script() -> None:
+        counter = Counter(bundle)
+        async with counter.running():
+            before = counter.fallback.made(PLAIN, 30)
+            assert counter.fallback.made(PLAIN, 30) is before
+            best = recommendation.decode(before.body).items[0].item_id
+            counter.topic.there.append(Entry(best, None))
+            await until(lambda: counter.shelf.stocked.gone([best]) == {best})
+            after = counter.fallback.made(PLAIN, 30)
+            assert best.encode() not in after.body
+            assert after.etag != before.etag
+            assert len(recommendation.decode(after.body).items) == 30
+
+    asyncio.run(script())
+
+
+def test_a_placements_rules_its_limit_and_what_is_excluded_hold(bundle: Path) -> None:
+    async def script() -> None:
+        counter = Counter(bundle, {"home": HOME, "quiet": EMPTY})
+        async with counter.running():
+            home = recommendation.decode(counter.fallback.made(HOME, 30).body)
+            assert (len(home.items), home.placement) == (6, "home"), "of two brands, three each"
+            few = counter.fallback.list(PLAIN, 5, exclude=frozenset({home.items[0].item_id}))
+            assert len(few.items) == 5
+            assert home.items[0].item_id not in {each.item_id for each in few.items}
+            assert counter.fallback.list(EMPTY, 30).items == ()
+
+    asyncio.run(script())
+
+
+def test_it_is_never_empty_while_any_item_is_known(tmp_path: Path) -> None:
+    async def script() -> None:
+        counter = Counter(tmp_path / "nothing")
+        counter.topic.there = [Entry(each, Item(item_id=each)) for each in ("a", "b")]
+        async with counter.running():
+            body = counter.fallback.list(PLAIN, 30)
+            assert ([each.item_id for each in body.items], body.fallback) == (["a", "b"], "bundle")
+            counter.topic.there.append(Entry("a", None))
+            await until(lambda: counter.shelf.offered == ["b"])
+            assert [each.item_id for each in counter.fallback.list(PLAIN, 30).items] == ["b"]
+
+    asyncio.run(script())
+
+
+def test_a_refused_bundle_takes_nothing_from_it(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "place").symlink_to(bundle)
+    (tmp_path / "ill").mkdir()
+
+    async def script() -> None:
+        counter = Counter(tmp_path / "place")
+        async with counter.running():
+            before = counter.fallback.made(PLAIN, 30)
+            counter.put(tmp_path / "ill")
+            await until(lambda: counter.shelf.degraded == {"bundle"})
+            assert counter.fallback.made(PLAIN, 30) is before
+
+    asyncio.run(script())
