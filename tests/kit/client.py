@@ -30,7 +30,7 @@ class Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for _, writer in self._idle:
+        for _reader, writer in self._idle:
             writer.close()
 
     async def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:
