@@ -14,6 +14,8 @@ from nextclick.bench.trial import Trial
 from schemas.click import Click
 from schemas.recommendation import Model
 from schemas.session import Position, Record
+from schemas.settings import Settings
+from schemas.topics import Topics
 from serving.http.tokens import Tokens, read_secrets
 from serving.ranking.ranker import Ranker
 from serving.state import bundles
@@ -50,22 +52,23 @@ class Visitor:
 
 def visitors(trial: Trial, key: str, sessions: int) -> list[Visitor]:
     clicks = trial.clicks(sessions)
-    asyncio.run(_stock(trial, clicks))
+    asyncio.run(stock(trial.settings, clicks))
     sign = Tokens(trial.settings.site, read_secrets(trial.settings.token_secrets))
     names = sorted({click.session_id for click in clicks})
     return [Visitor(name, key, sign.mint(name, None, ttl_s=_TTL_S, now=time.time())) for name in names]
 
 
-async def _stock(trial: Trial, clicks: Iterable[Click]) -> None:
+async def stock(settings: Settings, clicks: Iterable[Click], first_offset: int = 0) -> None:
+    """Every session as the clicks leave it, and its list as the bundle ranks it."""
     now = time.time_ns() // 1_000_000
     records: dict[str, list[Record]] = {}
-    for offset, click in enumerate(clicks):
+    for offset, click in enumerate(clicks, first_offset):
         record = Record(shoppers.at(click, now), now, Position(_EPOCH, 0, offset))
         records.setdefault(click.session_id, []).append(record)
     works = [Work(name, each) for name, each in records.items()]
-    ranker = bundles.load(Path(trial.settings.bundle))
-    around = Surroundings(trial.names.clickstream, trial.names.recommendations, lambda: now, lambda: "0" * 16)
-    store = RedisSessionStore(trial.settings.redis)
+    ranker, names = bundles.load(Path(settings.bundle)), Topics.named(settings.topic_prefix)
+    around = Surroundings(names.clickstream, names.recommendations, lambda: now, lambda: "0" * 16)
+    store = RedisSessionStore(settings.redis)
     try:
         for at in range(0, len(works), _AT_ONCE):
             await _put(store, works[at : at + _AT_ONCE], ranker, around)

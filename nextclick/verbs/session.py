@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from nextclick.verbs.declare import Verbs, json_flag, session_id, verb
@@ -10,6 +11,7 @@ from schemas.settings import Settings
 
 if TYPE_CHECKING:
     from schemas.session import Session, State
+    from serving.state.erasure import Erasure
     from serving.state.sessions import StoredList
 
 
@@ -27,7 +29,7 @@ def declare(verbs: Verbs) -> None:
     erase = verb(
         below,
         "erase",
-        "asks the workers to forget a session; its old records, delivered again, do not bring it back",
+        "forgets a session; its old records, delivered again, do not bring it back",
         run=_erase,
         example="nextclick session erase s-42",
     )
@@ -112,21 +114,35 @@ def _facts(session: Session) -> list[str]:
 
 
 def _erase(arguments: argparse.Namespace, settings: Settings) -> int:
-    from schemas.topics import OP_ERASE
-
-    ask_to_erase(settings, arguments.id, OP_ERASE)
-    print("the clickstream says to erase it; the workers do so when they reach it")
+    print(erase(settings, lambda erasure: erasure.session(arguments.id)))
     return 0
 
 
-def ask_to_erase(settings: Settings, key: str, order: bytes) -> None:
-    """The order is in Kafka when this returns."""
-    from nextclick.producer import ClickProducer
+def erase(settings: Settings, ask: Callable[[Erasure], Awaitable[bool]]) -> str:
+    """What to tell of it. The order is in Kafka when this returns."""
+    import asyncio
+
     from nextclick.waiting import await_services
-    from schemas.topics import OP_HEADER, Topics
+    from schemas.topics import Topics
 
     clickstream = Topics.named(settings.topic_prefix).clickstream
     await_services(settings, settings.start_wait_s, wanted=[clickstream], redis=False)
-    with ClickProducer(settings, clickstream) as producer:
-        producer.send(key.encode(), None, ((OP_HEADER, order),))
-        producer.drain()
+    if asyncio.run(_erased(settings, ask)):
+        return "erased"
+    return "the clickstream says to erase it; the workers do so when they reach it"
+
+
+async def _erased(settings: Settings, ask: Callable[[Erasure], Awaitable[bool]]) -> bool:
+    from serving.state.clickstream import Clickstream
+    from serving.state.erasure import Erasure
+    from serving.state.limits import ProfileTtl
+    from serving.state.redis import RedisSessionStore
+
+    clickstream = Clickstream.of(settings)
+    store = RedisSessionStore(settings.redis, ProfileTtl.of(settings.profile_days, settings.clickstream_hours))
+    try:
+        await clickstream.open()
+        return await ask(Erasure(clickstream, store))
+    finally:
+        await clickstream.close()
+        await store.close()

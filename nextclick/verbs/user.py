@@ -27,7 +27,7 @@ def declare(verbs: Verbs) -> None:
     erase = verb(
         below,
         "erase",
-        "asks the workers to forget a user; old records, delivered again, do not bring the profile back",
+        "forgets a user; old records, delivered again, do not bring the profile back",
         run=_erase,
         example="nextclick user erase u-7",
     )
@@ -78,9 +78,7 @@ def _lines(profile: Profile) -> list[str]:
 
 
 def _erase(arguments: argparse.Namespace, settings: Settings) -> int:
-    from nextclick.verbs.session import ask_to_erase
-    from schemas.topics import OP_ERASE_USER
+    from nextclick.verbs.session import erase
 
-    ask_to_erase(settings, arguments.id, OP_ERASE_USER)
-    print("the clickstream says to erase the user; the workers do so when they reach it")
+    print(erase(settings, lambda erasure: erasure.user(arguments.id)))
     return 0

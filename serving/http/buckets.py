@@ -46,7 +46,7 @@ class Shortage(NamedTuple):
 
 
 class Buckets:
-    """Those of one process; what is not there is full. Past the most that are kept, the longest untouched goes."""
+    """Those of one process; what is not there is full. Past the most that are kept, the longest unasked goes."""
 
     def __init__(self, kept_max: int = _KEPT_MAX) -> None:
         self.full_at: Final[OrderedDict[str, int]] = OrderedDict()
@@ -59,6 +59,7 @@ class Buckets:
             empty_us = now_us + bucket.depth_us
             full_us = min(max(self.full_at.get(bucket.name, now_us), now_us), empty_us) + bucket.interval_us
             if full_us > empty_us:
+                self.full_at.move_to_end(bucket.name)
                 return Shortage(bucket.by, full_us - empty_us)
             after.append(full_us)
         for bucket, full_us in zip(buckets, after, strict=True):

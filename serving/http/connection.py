@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -60,8 +61,10 @@ class Connection(asyncio.Protocol):
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._address = ""
-        #: The answer that is under way is the last.
+        #: Nothing more is read.
         self._ending = False
+        #: Whatever is answered next is the last.
+        self._leaving = False
         self._reading = False
         self._begin()
 
@@ -169,10 +172,12 @@ class Connection(asyncio.Protocol):
 
     # ── answering ──────────────────────────────────────────────────────────────────────────────────────
 
-    def close_when_answered(self) -> None:
-        """Asked while the process drains: who waits for nothing is let go at once."""
-        self._ending = True
-        if self._serving is None:
+    def leave(self, *, at_once: bool) -> None:
+        """The next answer is the last. Who asks for nothing is let go `at_once` or stays: a request may be on its way,
+        and a client that is cut off in the middle of it does not know whether it was heard.
+        """
+        self._leaving = True
+        if at_once and self._serving is None and not self._reading:
             self._transport.close()
 
     def _queue(self, request: Request | Refused, *, last: bool) -> None:
@@ -188,7 +193,7 @@ class Connection(asyncio.Protocol):
         while self._waiting:
             request, last = self._waiting.popleft()
             answer = request.response() if isinstance(request, Refused) else await self._answers(request)
-            closing = last or (self._ending and not self._waiting)
+            closing = last or ((self._ending or self._leaving) and not self._waiting)
             if isinstance(answer, Stream):
                 await self._stream(answer)
                 closing = True
@@ -213,9 +218,11 @@ class Connection(asyncio.Protocol):
 
     async def _stream(self, stream: Stream) -> None:
         self._transport.write(head.streamed(stream))
-        async for part in stream.parts:
-            self._transport.write(part)
-            await self._fetched()
+        async with aclosing(stream.parts) as parts:
+            async for part in parts:
+                self._transport.write(part)
+                if not self._flowing.is_set():
+                    await self._fetched()
 
     async def _fetched(self) -> None:
         """Until the client has taken most of what it asked for; who does not is let go."""

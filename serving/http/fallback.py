@@ -7,11 +7,12 @@ name no session: `session_id` is "anybody", the version is 0.0.0, and no click t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from schemas import recommendation
 from schemas.placement import Placement
-from schemas.recommendation import ANYBODY, Item, Model, Recommendation, TriggeredBy
+from schemas.recommendation import ANYBODY, PUBLISHED, Item, Model, Recommendation, TriggeredBy
 from schemas.session import Session
 from serving.http.lists import Made, etag
 from serving.http.placements import Placements
@@ -26,6 +27,8 @@ POPULAR: Final = "popular"
 
 #: Made for so many placements, limits and reasons; beyond that the first are made again.
 _KEPT_MAX: Final = 512
+#: While items go and come, they are ranked anew so often.
+_OUTDATED_MS: Final = 10_000
 _NOBODY: Final = Session()
 
 
@@ -43,6 +46,13 @@ class Stocks(Protocol):
         """Some items that are to be had, where there is no bundle."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    table: Table
+    edition: tuple[int, int]
+    body: Recommendation
+
+
 class Fallback:
     def __init__(
         self, shelf: Stocks, placements: Placements, now: Callable[[], int], new_id: Callable[[], str]
@@ -51,8 +61,8 @@ class Fallback:
         self._placements = placements
         self._now = now
         self._new_id = new_id
-        #: What all lists are chosen from, and the table that it is of.
-        self._ranked: tuple[Table, Recommendation] | None = None
+        #: What all lists are chosen from.
+        self._ranked: _Ranked | None = None
         #: Of the edition, by placement, limit and reason.
         self._edition: tuple[int, int] | None = None
         self._made: dict[tuple[str, int, str], Made] = {}
@@ -83,15 +93,25 @@ class Fallback:
         return restated(body, items, placement.name, fallback)
 
     def _popular(self, stocked: Stocked) -> Recommendation:
-        """The whole pool of a session that did nothing, ranked once for each table."""
+        """The whole pool of a session that did nothing."""
         table = stocked.ranker.table
         if not len(table):
             return self._body(stocked, demand.as_given(self._shelf.offered))
-        if self._ranked is None or self._ranked[0] is not table:
+        if self._ranked is None or self._is_outdated(self._ranked, stocked):
             rules = self._placements.rules(Placement.default(), table)
             found = demand.anew(stocked, _NOBODY, None, self._now(), rules, frozenset(), POOL)
-            self._ranked = (table, self._body(stocked, found.items))
-        return self._ranked[1]
+            self._ranked = _Ranked(table, self._shelf.edition, self._body(stocked, found.items))
+        return self._ranked.body
+
+    def _is_outdated(self, ranked: _Ranked, stocked: Stocked) -> bool:
+        """Of another table; or something came back, or has gone, and that is long ago or leaves too few."""
+        if ranked.table is not stocked.ranker.table:
+            return True
+        if ranked.edition == self._shelf.edition:
+            return False
+        items = ranked.body.items
+        left = len(items) - len(stocked.gone([item.item_id for item in items]))
+        return left < PUBLISHED or self._now() - ranked.body.generated_at >= _OUTDATED_MS
 
     def _body(self, stocked: Stocked, items: Sequence[Item]) -> Recommendation:
         return Recommendation(

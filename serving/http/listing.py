@@ -21,7 +21,7 @@ import msgspec
 from schemas import recommendation
 from schemas.errors import RedisError, ServiceError
 from schemas.placement import Placement
-from schemas.recommendation import Recommendation
+from schemas.recommendation import PUBLISHED, Recommendation
 from serving.http.fallback import POPULAR, Fallback
 from serving.http.lists import Made, Wanted, etag
 from serving.http.metrics import Metrics
@@ -113,10 +113,11 @@ class Listing:
     async def _make(self, wanted: Wanted, found: _Found, placement: Placement) -> Made | None:
         held = found.held
         if held is not None and wanted.is_plain and not found.stale:
-            self._metrics.lists.labels("stored").inc()
             body = listed.shown(held.body, held.more, self._shelf.stocked)
-            told = held.triple, held.generated_at, held.model.version, held.fallback
-            return Made(body, etag(body), *told, held.applied)
+            if body is held.body or len(listed.named(body)) == PUBLISHED:
+                self._metrics.lists.labels("stored").inc()
+                told = held.triple, held.generated_at, held.model.version, held.fallback
+                return Made(body, etag(body), *told, held.applied)
         limit = min(wanted.limit, placement.limit)
         if held is None:
             return await self._ranked(wanted, found, placement, limit, None)

@@ -128,6 +128,7 @@ class Endpoint:
                 log.critical("the endpoint ends on a defect", exc_info=task.exception())
             task.cancel()
         await asyncio.gather(*tasks, waiting, return_exceptions=True)
+        await self._shelf.close()
         await self._guard.close()
         await self._clickstream.close()
         await self._store.close()

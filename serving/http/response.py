@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 JSON = "application/json; charset=utf-8"
@@ -23,5 +23,5 @@ class Response:
 class Stream:
     """An answer that goes on until the client leaves or the parts end: server-sent events."""
 
-    parts: AsyncIterator[bytes]
+    parts: AsyncGenerator[bytes, None]
     headers: tuple[tuple[str, str], ...] = ()

@@ -11,6 +11,7 @@ from schemas.errors import SettingsError
 from serving.http.connection import Answers, Bounds, Connection
 
 _BACKLOG: Final = 2_048
+_LOOK_S: Final = 0.02
 
 
 class Server:
@@ -35,10 +36,12 @@ class Server:
             return _Full()
         return Connection(self._answers, self._bounds, self._connections)
 
-    def let_go(self) -> None:
-        """Every connection ends with the answer that is under way; whoever comes anew is still answered."""
+    def let_go(self, *, at_once: bool = False) -> None:
+        """Every connection ends with its next answer; who waits for none ends `at_once`, or later. Whoever comes anew
+        is still answered.
+        """
         for connection in list(self._connections):
-            connection.close_when_answered()
+            connection.leave(at_once=at_once)
 
     async def stop(self, within_s: float) -> None:
         """Nobody is let in any more; what is under way is answered, as far as it is within that time."""
@@ -46,8 +49,8 @@ class Server:
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while self._connections:
-                    self.let_go()
-                    await asyncio.sleep(0.02)
+                    self.let_go(at_once=True)
+                    await asyncio.sleep(_LOOK_S)
 
 
 class _Full(asyncio.Protocol):

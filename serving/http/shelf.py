@@ -13,6 +13,7 @@ from typing import Final, Protocol, TypeVar
 
 from schemas.errors import BundleError
 from schemas.item import Entry
+from serving.ranking import demand
 from serving.ranking.assortment import Assortment, Stocked
 from serving.ranking.ranker import Ranker
 from serving.state import stock, succession
@@ -58,7 +59,7 @@ class Shelf:
         metrics: Counts,
     ) -> None:
         """`follow` begins to read the catalogue from its start."""
-        self._following = following
+        self._following = _Warmed(following)
         self._follow = follow
         self._endless = endless
         self._clock = clock
@@ -105,6 +106,11 @@ class Shelf:
         await self._opening
         await asyncio.gather(self._stock.run(), Succession(self._following, self._stock, self._metrics).run())
 
+    async def close(self) -> None:
+        """After `run` was cancelled. What is in service still answers."""
+        if self._stock is not None:
+            await self._stock.close()
+
     async def succeed(self, ranker: Stocked) -> Stocked:
         before = self.stocked
         self._take(ranker)
@@ -132,13 +138,37 @@ class Shelf:
 
     async def _first(self) -> Ranker:
         try:
-            ranker = await self._following.aside(self._following.first)
+            ranker = await self._following.first()
         except BundleError as error:
             self._metrics.bundle_refused.labels(error.reason).inc()
             log.error("there is no bundle to rank with, until one comes: %s", error)
             return Ranker.empty()
         self._metrics.model.labels(ranker.version).set(1)
         log.info("model %s ranks", ranker.version)
+        return ranker
+
+
+class _Warmed:
+    """Whatever comes is ready to rank at once."""
+
+    def __init__(self, following: Follows) -> None:
+        self._following = following
+
+    @property
+    def refuses(self) -> bool:
+        return self._following.refuses
+
+    async def first(self) -> Ranker:
+        return await self._warm(await self.aside(self._following.first))
+
+    async def next(self) -> Ranker:
+        return await self._warm(await self._following.next())
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        return await self._following.aside(work)
+
+    async def _warm(self, ranker: Ranker) -> Ranker:
+        await self.aside(lambda: demand.warm(ranker))
         return ranker
 
 

@@ -37,7 +37,7 @@ REDIS: Final = "redis"
 
 _EXCLUDED_MAX: Final = 60
 #: Answers to who asks without a session, of 7 KB each.
-_KEPT_MAX: Final = 4_096
+_KEPT_MAX: Final = 2_048
 #: An announced item is in a kept answer so much later than in others.
 _KEPT_MS: Final = 60_000
 _NOBODY: Final = Remembered(None, None, "")

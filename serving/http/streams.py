@@ -8,7 +8,7 @@ sent nothing that it has.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from hashlib import blake2b
 from typing import Annotated, Any, Final
 
@@ -88,7 +88,7 @@ class Streams:
         wanted = [Wanted(session_id, placement) for placement in dict.fromkeys(asked.placement.split(","))]
         return Stream(self._events(asked.session_id, wanted, request.headers.get("last-event-id", "")))
 
-    async def _events(self, session_id: str, wanted: Sequence[Wanted], known: str) -> AsyncIterator[bytes]:
+    async def _events(self, session_id: str, wanted: Sequence[Wanted], known: str) -> AsyncGenerator[bytes, None]:
         self._open += 1
         self._metrics.streams.set(self._open)
         try:

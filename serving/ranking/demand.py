@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
+from schemas.placement import Placement
 from schemas.recommendation import Item
-from schemas.session import Session
+from schemas.session import Action, Session
 from serving.ranking import reasons
-from serving.ranking.assortment import Stocked
+from serving.ranking.assortment import Assortment, Stocked
 from serving.ranking.listed import chosen
 from serving.ranking.pool import POOL
-from serving.ranking.ranker import ASKED, EMPTY_CATALOGUE, EMPTY_SESSION, UNKNOWN_ITEMS
+from serving.ranking.ranker import ASKED, EMPTY_CATALOGUE, EMPTY_SESSION, UNKNOWN_ITEMS, Ranker
 from serving.ranking.rules import Rules
+
+#: A moment at which nothing is only announced.
+_ALWAYS: Final = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,16 @@ def among(stocked: Stocked, session: Session, vector: bytes | None, now: int, ca
     considered = ranker.weigh(query, places[there], stocked.hidden, vector)
     items = ranker.listed(considered, len(considered.pool))
     return Ranking(items, len(items), _unknown(session, len(query)) or considered.fallback, dropped)
+
+
+def warm(ranker: Ranker) -> None:
+    """What is compiled at its first call is compiled now, before anybody waits for it."""
+    if not len(ranker.table):
+        return
+    stocked, item_ids = Assortment(ranker).stocked, ranker.table.named(range(min(2, len(ranker.table))))
+    session = Session(recent=(Action(item_ids[0], "view", 0),))
+    anew(stocked, session, None, _ALWAYS, Rules(Placement.default(), ranker.table), frozenset(), POOL)
+    among(stocked, session, None, _ALWAYS, item_ids)
 
 
 def as_given(item_ids: Sequence[str]) -> list[Item]:

@@ -12,7 +12,7 @@ request adds is left out of it: items that are hidden, not there yet, or known t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Self
@@ -49,13 +49,14 @@ UNKNOWN_ITEM: Final = "unknown_item"
 
 #: How shoppers' ways join items, and how much each is heard.
 _WAYS: Final[dict[str, int]] = {Covisitation.name: 100, Item2Vec.name: 60, Transformer.name: 80}
+_SOURCES: Final = (Attributes.name, *_WAYS, Newcomers.name)
 #: How far down a list is looked, so that something is left where much may not be shown.
 _DEPTH: Final = 200
 _FALLS: Final = 30.0
 #: Known items that speak for one that came later.
 _SPEAKERS: Final = 5
-#: Anchors remembered, of 10 KB each.
-_REMEMBERED: Final = 4_096
+#: Anchors remembered, of about 15 KB each.
+_REMEMBERED: Final = 2_048
 _UNKNOWN: Final = -1
 _NONE: Final = np.zeros(0, dtype=np.int32)
 
@@ -80,11 +81,11 @@ class Reserve:
     ids: NDArray[np.int32]  # (n,)
     order: NDArray[np.int32]  # (n,) where they stand by their ids
     likeness: NDArray[np.float64]  # (n,) to the anchor
-    sources: tuple[str, ...]  # (n,) who speaks loudest for each
+    sources: NDArray[np.uint8]  # (n,) places in _SOURCES: who speaks loudest for each
     #: Rows, the best first.
-    ways: NDArray[np.int64]
-    attributes: NDArray[np.int64]
-    nearest: NDArray[np.int64]  # of all
+    ways: NDArray[np.int32]
+    attributes: NDArray[np.int32]
+    nearest: NDArray[np.int32]  # of all
 
 
 class Similar:
@@ -94,7 +95,7 @@ class Similar:
         table, model = ranker.table, ranker.model
         self.ranker: Final = ranker
         self._known: Final = len(table) if ranker.newcomers is None else ranker.newcomers.first
-        self._titles: Final = Titles.of(table.titles[: self._known]) if titles is None else titles
+        self._titles: Final = Titles.of(map(table.titles.text, range(self._known))) if titles is None else titles
         grown = self._titles.grown(table.titles[self._known :])
         self._kinship: Final = Kinship(table, grown, ranker.sources.get(Attributes.name), self._known)
         self._model: Final = model if model is not None and model.width else None
@@ -179,7 +180,7 @@ class Similar:
         item_id, title = table.id(anchor), table.title(anchor)
         together = reasons.together(self.ranker.options.relation, item_id, title)
         alike = reasons.alike(item_id, title)
-        sources = [reserve.sources[row] for row in rows.tolist()]
+        sources = [_SOURCES[code] for code in reserve.sources[rows].tolist()]
         return tuple(
             map(
                 Item,
@@ -194,20 +195,19 @@ class Similar:
     def _found(self, anchor: int) -> Reserve:
         kin = self._kinship.found(anchor)
         speakers = self._speakers(anchor, kin)
-        brought = {name: self._brought(name, speakers) for name in _WAYS if name in self.ranker.sources}
-        ids = np.unique(np.concatenate([kin, self._late(anchor), *brought.values()])).astype(np.int32)
+        brought = [self._brought(name, speakers) for name in _WAYS]
+        ids = np.unique(np.concatenate([kin, self._late(anchor), *brought])).astype(np.int32)
         ids = ids[ids != anchor]
         order = self.ranker.table.order(ids)
-        voices = [_voices(ids, some, _WAYS[name]) for name, some in brought.items()]
-        ways = np.sum([*voices, np.zeros(len(ids))], axis=0)
-        alike, near = self._kinship.likeness(anchor, ids), self._near(anchor, ids)
+        voices = np.stack([_voices(ids, some, _WAYS[name]) for name, some in zip(_WAYS, brought, strict=True)])
+        ways, alike, near = voices.sum(axis=0), self._kinship.likeness(anchor, ids), self._near(anchor, ids)
         likeness = _standardised(ways) + _standardised(near) + _standardised(alike)
         by_ways, by_attributes = _descending(order, ways, near), _descending(order, alike, near)
         return Reserve(
             ids,
             order,
             likeness,
-            self._sources(ids, dict(zip(brought, voices, strict=True))),
+            self._sources(ids, voices),
             by_ways[ways[by_ways] > 0],
             by_attributes[alike[by_attributes] > 0],
             _descending(order, likeness),
@@ -218,14 +218,10 @@ class Similar:
         newcomers = self.ranker.newcomers
         return _NONE if newcomers is None else newcomers.nearest(asking(anchor), 2 * NEW).ids
 
-    def _sources(self, ids: NDArray[np.int32], voices: Mapping[str, NDArray[np.float64]]) -> tuple[str, ...]:
-        """Who speaks loudest for each; attributes, where nobody else does."""
-        names = [Attributes.name, *voices]
-        loudest = np.stack([np.zeros(len(ids)), *voices.values()]).argmax(axis=0)
-        return tuple(
-            Newcomers.name if item >= self._known else names[at]
-            for item, at in zip(ids.tolist(), loudest.tolist(), strict=True)
-        )
+    def _sources(self, ids: NDArray[np.int32], voices: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """Of each the way that speaks loudest; attributes, where none does."""
+        loudest = np.where(voices.any(axis=0), 1 + voices.argmax(axis=0), 0)
+        return np.where(ids >= self._known, len(_SOURCES) - 1, loudest).astype(np.uint8)
 
     def _speakers(self, anchor: int, kin: NDArray[np.int32]) -> NDArray[np.int32]:
         """Whom the sources know: the anchor, or the known items most like it, the most alike last."""
@@ -236,7 +232,8 @@ class Similar:
         return kin[best[:_SPEAKERS]][::-1].copy()
 
     def _brought(self, name: str, speakers: NDArray[np.int32]) -> NDArray[np.int32]:
-        return self.ranker.sources[name].candidates(asking(*speakers), _DEPTH).ids
+        source = self.ranker.sources.get(name)
+        return _NONE if source is None else source.candidates(asking(*speakers), _DEPTH).ids
 
     def _near(self, anchor: int, ids: NDArray[np.int32]) -> NDArray[np.float64]:
         """Their vectors' cosines with the anchor's; 0 without a model."""
@@ -261,9 +258,9 @@ def _voices(ids: NDArray[np.int32], brought: NDArray[np.int32], weight: int) -> 
 
 def _descending(
     order: NDArray[np.int32], key: NDArray[np.float64], then: NDArray[np.float64] | None = None
-) -> NDArray[np.int64]:
+) -> NDArray[np.int32]:
     """Rows by the first key, then by the next; equal ones by their ids."""
-    return np.lexsort((order, -key) if then is None else (order, -then, -key))
+    return np.lexsort((order, -key) if then is None else (order, -then, -key)).astype(np.int32)
 
 
 def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:

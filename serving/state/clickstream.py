@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, Self
@@ -110,8 +111,10 @@ class Clickstream:
         return True
 
     async def close(self) -> None:
+        """Whoever sent something has been told what became of it by now, so that nothing is lost with what is left."""
         if self._connected:
-            await self._producer.stop()
+            with suppress(KafkaError):
+                await self._producer.stop()
 
     async def _send(self, records: Sequence[Outgoing]) -> Sequence[Placed | None]:
         self._sending += 1

@@ -130,6 +130,10 @@ class Stock:
         await before.catalogue.close()
         return before.assortment.stocked
 
+    async def close(self) -> None:
+        """Reads no more; what ranks stays as it is."""
+        await self._shelf.catalogue.close()
+
     async def _grown(self, shelf: _Shelf) -> Stocked:
         """What ranks from now on. Off the event loop, while nothing more is told."""
         self._grown_s = self._clock()

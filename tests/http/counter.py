@@ -81,6 +81,8 @@ class Counter:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            await self.shelf.close()
+            assert all(reader.closed for reader in self.topic.readers)
 
     def put(self, bundle: Path) -> None:
         """In the place of the one that is there, in one step."""

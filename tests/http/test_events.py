@@ -290,13 +290,20 @@ def test_whatever_is_sent_each_event_is_accepted_or_refused_or_the_body_is(
         assert decode(record.value or b"").session_id.encode() == record.key
 
 
-def test_what_is_taken_is_no_dead_letter_at_the_limit_of_size() -> None:
-    at_most = event(session_id="s1", attrs={f"{n:064}": "\x01" * 180 for n in range(32)})
-    for length in range(1, 300):
-        body = json.dumps(at_most | {"note": "x" * length}).encode()
-        told, taken = answered(body)
-        assert all(len(record.value or b"") <= MAX_BYTES for record in taken)
-        assert len(told.accepted) == (len(body) <= MAX_BYTES)
+def test_what_the_token_adds_makes_no_dead_letter_of_what_just_fits() -> None:
+    # given an event of a hundred bytes less than one may have
+    attrs = {f"{n:02}" + "\x01" * 62: "\x01" * 256 for n in range(32)}
+    small = event(event_id="e", type="impression", item_id="i", attrs=attrs, placement="p" * 128, user_id="u" * 128)
+    room = MAX_BYTES - 100 - len(msgspec.json.encode(small | {"items": [], "market": ""})) + len(",")
+    count, rest = divmod(room, len('"",') + 120)
+    sent = msgspec.json.encode(small | {"items": ["i" * 120] * count, "market": "m" * rest})
+    assert len(sent) == MAX_BYTES - 100
+
+    # when it gets a session with a short name, and one with a long one
+    told, _ = answered(sent, Caller(session_id="s", user_id="u" * 128))
+
+    assert [each.index for each in told.accepted] == [0]
+    assert refused(sent, Caller(session_id="s" * 128, user_id="u" * 128)) == [(0, "", "too_large")]
 
 
 def test_kafka_away_is_told_with_both_lists() -> None:

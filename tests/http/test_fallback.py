@@ -15,6 +15,7 @@ from schemas.recommendation import ANYBODY
 from tests import worlds
 from tests.http.counter import Counter, until
 from tests.kit.bundles import publish
+from tests.worlds import name
 
 PLAIN = Placement.default()
 HOME = Placement(name="home", per_brand=3)
@@ -84,6 +85,20 @@ def test_it_is_never_empty_while_any_item_is_known(tmp_path: Path) -> None:
             counter.topic.there.append(Entry("a", None))
             await until(lambda: counter.shelf.offered == ["b"])
             assert [each.item_id for each in counter.fallback.list(PLAIN, 30).items] == ["b"]
+
+    asyncio.run(script())
+
+
+def test_what_is_back_is_in_it_again_where_it_was_short(bundle: Path) -> None:
+    async def script() -> None:
+        counter = Counter(bundle)
+        every = [name(at) for at in range(40)]
+        counter.topic.there = [Entry(each, None) for each in every[1:]]
+        async with counter.running():
+            assert [each.item_id for each in counter.fallback.list(PLAIN, 30).items] == every[:1]
+            counter.topic.there += [Entry(each, Item(item_id=each)) for each in every[1:]]
+            await until(lambda: not counter.shelf.stocked.gone(every))
+            assert len(counter.fallback.list(PLAIN, 30).items) == 30
 
     asyncio.run(script())
 

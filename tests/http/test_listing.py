@@ -104,6 +104,19 @@ def test_an_item_that_is_gone_is_gone_from_the_stored_list_and_the_etag_is_anoth
     play(bundle, script)
 
 
+def test_where_most_of_the_stored_list_is_gone_others_take_its_place(bundle: Path) -> None:
+    async def script(counter: Counter) -> None:
+        hold(counter, "s1", someone(10, 11))
+        stored = [each.item_id for each in counter.shelf.stocked.rank([someone(10, 11)], NOW)[0].items]
+        counter.topic.there += [Entry(each, None) for each in stored[:45]]
+        await until(lambda: len(counter.shelf.stocked.gone(stored)) == 45)
+        found = items(await counter.lists.make(Wanted("s1")))
+        assert len(found) == PUBLISHED
+        assert not set(stored[:45]) & set(found)
+
+    play(bundle, script)
+
+
 def test_seen_bought_in_the_cart_and_shown_are_gone_at_once_where_a_placement_asks_for_it(bundle: Path) -> None:
     async def script(counter: Counter) -> None:
         hold(counter, "s1", someone(10, 11))

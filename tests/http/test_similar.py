@@ -253,7 +253,7 @@ def test_without_a_bundle_there_is_an_answer_that_says_so() -> None:
         ("placement=", "placement"),
         ("exclude=" + ",".join(map(str, range(61))), "exclude"),
         ("item_id=other", "item_id"),
-        ("unknown=1", "unknown"),
+        ("unknown=1", ""),
     ],
 )
 def test_what_is_wrong_is_named(query: str, field: str) -> None:

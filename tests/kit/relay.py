@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
@@ -16,6 +17,8 @@ _CHUNK: Final = 65_536
 class Relay:
     def __init__(self, target: int) -> None:
         self._target = target
+        #: What comes back is held up for so long.
+        self.delay_s = 0.0
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server((LOOPBACK, 0))
         self.port: int = self._listener.getsockname()[1]
@@ -48,12 +51,14 @@ class Relay:
                     caller.close()
                     continue
                 self._open |= {caller, callee}
-                for source, sink in ((caller, callee), (callee, caller)):
-                    threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+                for source, sink, back in ((caller, callee, False), (callee, caller, True)):
+                    threading.Thread(target=self._pass_on, args=(source, sink, back), daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pass_on(self, source: socket.socket, sink: socket.socket, back: bool) -> None:
         with suppress(OSError):
             while chunk := source.recv(_CHUNK):
+                if back and self.delay_s:
+                    time.sleep(self.delay_s)
                 sink.sendall(chunk)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_RDWR)

@@ -16,6 +16,7 @@ from tests.kit.worker import environment
 
 def test_a_session_can_be_looked_at_and_erased(shop: Shop) -> None:
     worker, variables = shop.worker(), environment(shop.settings)
+    worker.await_assigned()
     clicks = shop.clicks(3, sessions=1)
     name = clicks[0].session_id
     shop.send(clicks)

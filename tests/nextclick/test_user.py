@@ -16,6 +16,7 @@ from tests.kit.worker import environment
 def test_a_user_can_be_looked_at_and_erased(shop: Shop) -> None:
     shop.settings = replace(shop.settings, profiles="on")
     worker, variables = shop.worker(), environment(shop.settings)
+    worker.await_assigned()
     clicks = [msgspec.structs.replace(click, user_id="Jürgen, 7") for click in shop.clicks(3, sessions=3)]
     clicks[2] = msgspec.structs.replace(clicks[2], type="purchase")
     shop.send(clicks)

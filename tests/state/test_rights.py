@@ -182,10 +182,10 @@ def test_an_endpoint_may_not_do_what_a_worker_does(closed: RedisServer, user: st
         asked(url(closed, user), Call(command))
 
 
-@pytest.mark.parametrize("command", [("HSET", "{s}:s", "a", "b"), ("DEL", "{s}:r")], ids=" ".join)
-def test_a_reader_writes_to_no_session(closed: RedisServer, command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("key", [*(f"{{s}}:{each}" for each in "sxrv"), "u:{u}"])
+def test_a_reader_writes_to_no_session_and_no_profile(closed: RedisServer, key: str) -> None:
     with pytest.raises(RedisError, match="does not let us"):
-        asked(url(closed, "reader"), Call(command))
+        asked(url(closed, "reader"), Call(("SET", key, "whatever")))
 
 
 def test_a_worker_may_not_touch_what_is_counted(closed: RedisServer) -> None:

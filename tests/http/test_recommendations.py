@@ -1,0 +1,197 @@
+"""Laws of polling: what is asked for, what has changed, and what knows a click."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from schemas import keys
+from serving.http.bells import Bells
+from serving.http.lists import Made, Wanted, etag
+from serving.http.metrics import Metrics
+from serving.http.problems import Refused
+from serving.http.recommendations import Asked, Recommendations
+from serving.http.request import Caller, Request
+from serving.http.response import Response
+
+LANE = "0000abcd.3"
+OWN = Caller(session_id="s")
+STRANGER = Caller(session_id="t")
+
+
+class Lists:
+    """What is stored of one session; anybody else is answered the same."""
+
+    def __init__(self) -> None:
+        self.own = made(b"first", 4)
+        self.wanted: list[Wanted] = []
+
+    async def make(self, wanted: Wanted) -> Made:
+        self.wanted.append(wanted)
+        return self.own if wanted.session_id == "s" else made(b"popular", None, fallback="popular")
+
+
+def made(body: bytes, offset: int | None, fallback: str | None = None) -> Made:
+    applied = {} if offset is None else {LANE: offset}
+    return Made(body, etag(body), "1.1.0", 1_000, "m1", fallback, applied)
+
+
+class Desk:
+    def __init__(self) -> None:
+        self.lists, self.bells = Lists(), Bells()
+        self.polls = Recommendations(self.lists, self.bells, Metrics(CollectorRegistry()))
+
+    async def ask(self, known: str = "", caller: Caller = OWN, **asked: Any) -> Response:
+        headers = {"if-none-match": known} if known else {}
+        return await self.polls.answer(Asked(session_id="s", **asked), Request("GET", "/", headers=headers), caller)
+
+    def store(self, new: Made) -> None:
+        self.lists.own = new
+        self.bells.ring(keys.fingerprint("s"))
+
+
+def played(scene: Callable[[Desk], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(scene(Desk()))
+
+
+def header(response: Response, name: str) -> str | None:
+    return dict(response.headers).get(name)
+
+
+def test_a_list_goes_out_with_what_tells_how_fresh_it_is() -> None:
+    async def scene(desk: Desk) -> None:
+        response = await desk.ask()
+        assert (response.status, response.body) == (200, b"first")
+        assert header(response, "ETag") == etag(b"first")
+        assert header(response, "Nextclick-Version") == "1.1.0"
+        assert header(response, "Nextclick-Model") == "m1"
+        assert header(response, "Nextclick-Generated-At") == "1000"
+        assert int(header(response, "Age") or "") > 0
+        assert header(response, "Nextclick-Behind") is None
+
+    played(scene)
+
+
+@pytest.mark.parametrize("known", [etag(b"first"), f"W/{etag(b'first')}", f'"other", {etag(b"first")}'])
+def test_a_client_that_has_the_list_is_told_so_and_sent_nothing(known: str) -> None:
+    async def scene(desk: Desk) -> None:
+        response = await desk.ask(known)
+        assert (response.status, response.body) == (304, b"")
+        assert header(response, "ETag") == etag(b"first")
+
+    played(scene)
+
+
+def test_a_client_that_waits_is_answered_when_the_list_changes() -> None:
+    async def scene(desk: Desk) -> None:
+        asking = asyncio.create_task(desk.ask(etag(b"first"), wait=20))
+        await asyncio.sleep(0.05)
+        assert not asking.done()
+        desk.store(made(b"second", 5))
+        response = await asyncio.wait_for(asking, 1.5)  # before anybody would have looked by himself
+        assert (response.status, response.body) == (200, b"second")
+
+    played(scene)
+
+
+def test_a_client_that_has_another_list_does_not_wait() -> None:
+    async def scene(desk: Desk) -> None:
+        response = await asyncio.wait_for(desk.ask('"other"', wait=20), 1.5)
+        assert response.status == 200
+
+    played(scene)
+
+
+def test_waiting_ends_with_what_the_client_has() -> None:
+    async def scene(desk: Desk) -> None:
+        assert (await desk.ask(etag(b"first"), wait=1)).status == 304
+
+    played(scene)
+
+
+def test_a_stranger_waits_as_the_session_does_and_hears_nothing_of_it() -> None:
+    async def scene(desk: Desk) -> None:
+        asking = asyncio.create_task(desk.ask(etag(b"popular"), STRANGER, wait=1))
+        await asyncio.sleep(0.05)
+        desk.store(made(b"second", 5))
+        response = await asking
+        assert (response.status, response.body) == (304, b"")
+        assert {wanted.session_id for wanted in desk.lists.wanted} == {None}
+
+    played(scene)
+
+
+def test_a_click_that_the_list_knows_is_not_waited_for() -> None:
+    async def scene(desk: Desk) -> None:
+        response = await desk.ask(after=f"{LANE}.4")
+        assert (response.body, header(response, "Nextclick-Behind")) == (b"first", None)
+
+    played(scene)
+
+
+def test_a_click_is_answered_by_the_first_list_that_knows_it() -> None:
+    async def scene(desk: Desk) -> None:
+        asking = asyncio.create_task(desk.ask(after=f"{LANE}.6"))
+        await asyncio.sleep(0.05)
+        desk.store(made(b"second", 5))
+        await asyncio.sleep(0.05)
+        assert not asking.done()
+        desk.store(made(b"third", 6))
+        response = await asyncio.wait_for(asking, 1.5)
+        assert (response.body, header(response, "Nextclick-Behind")) == (b"third", None)
+
+    played(scene)
+
+
+def test_a_click_that_no_list_knows_in_time_is_answered_with_what_there_is() -> None:
+    async def scene(desk: Desk) -> None:
+        response = await desk.ask(after=f"{LANE}.9")
+        assert (response.body, header(response, "Nextclick-Behind")) == (b"first", "1")
+
+    played(scene)
+
+
+def test_whoever_waits_is_answered_when_the_process_ends() -> None:
+    async def scene(desk: Desk) -> None:
+        asking = asyncio.create_task(desk.ask(etag(b"first"), wait=20))
+        await asyncio.sleep(0.05)
+        desk.polls.draining = True
+        desk.bells.ring_all()
+        assert (await asyncio.wait_for(asking, 1.5)).status == 304
+
+    played(scene)
+
+
+def test_more_items_than_can_be_left_out_are_refused_by_name() -> None:
+    async def scene(desk: Desk) -> None:
+        with pytest.raises(Refused) as refused:
+            await desk.ask(exclude=",".join(str(number) for number in range(61)))
+        assert (refused.value.status, refused.value.field) == (400, "exclude")
+
+    played(scene)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("limit=0", "limit"), ("limit=31", "limit"), ("limit=x", "limit"), ("wait=26", "wait"), ("after=1", "after"),
+     ("fields=item_id,nothing", "fields"), ("placement=%20", "placement"), ("limit=1&limit=2", "limit")],
+)  # fmt: skip
+def test_a_parameter_that_is_not_what_it_must_be_is_refused_by_name(query: str, field: str) -> None:
+    [operation] = Desk().polls.operations()
+    with pytest.raises(Refused) as refused:
+        operation.parse({"session_id": "s"}, query)
+    assert (refused.value.status, refused.value.field) == (400, field)
+
+
+def test_what_is_asked_for_is_what_is_made() -> None:
+    async def scene(desk: Desk) -> None:
+        await desk.ask(limit=5, placement="basket", exclude="a,b", fields="item_id,rank")
+        assert desk.lists.wanted == [
+            Wanted("s", "basket", 5, frozenset({"a", "b"}), frozenset({"item_id", "rank"})),
+        ]
+
+    played(scene)
