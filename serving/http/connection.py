@@ -193,12 +193,12 @@ class Connection(asyncio.Protocol):
         while self._waiting:
             request, last = self._waiting.popleft()
             answer = request.response() if isinstance(request, Refused) else await self._answers(request)
+            bare = isinstance(request, Request) and request.method == "HEAD"
             closing = last or ((self._ending or self._leaving) and not self._waiting)
             if isinstance(answer, Stream):
-                await self._stream(answer)
+                await self._stream(answer, bare=bare)
                 closing = True
             else:
-                bare = isinstance(request, Request) and request.method == "HEAD"
                 self._transport.write(head.whole(answer, closing=closing, bare=bare))
             if closing:
                 self._transport.close()
@@ -216,8 +216,10 @@ class Connection(asyncio.Protocol):
             log.error("an answer broke off on a defect", exc_info=serving.exception())
             self._transport.abort()
 
-    async def _stream(self, stream: Stream) -> None:
+    async def _stream(self, stream: Stream, *, bare: bool) -> None:
         self._transport.write(head.streamed(stream))
+        if bare:
+            return
         async with aclosing(stream.parts) as parts:
             async for part in parts:
                 self._transport.write(part)

@@ -84,22 +84,14 @@ class _Schemas:
     """The schemas of all that the operations name: msgspec makes them in one go, so that no two share a name."""
 
     def __init__(self, operations: Iterable[Operation[Any]]) -> None:
-        parts = [(each.parameters, *each.bodies.values(), *each.answers.values()) for each in operations]
+        parts = [(*each.bodies.values(), *each.answers.values()) for each in operations]
         kinds = [Problem, *(kind for each in parts for kind in each if kind is not None)]
         made, self.components = msgspec.json.schema_components(kinds, schema_hook=jsonschema.special, ref_template=_REF)
         # By identity: not every type of an annotation has a hash.
         self._made = {id(kind): schema for kind, schema in zip(kinds, made, strict=True)}
-        self._taken: dict[str, Schema] = {}
 
     def of(self, kind: Any) -> Schema:
         return self._made[id(kind)]
-
-    def taken(self, kind: type[msgspec.Struct]) -> Schema:
-        """Of parameters, which are spelled out where they are taken and are no component."""
-        name = self.of(kind)["$ref"].rpartition("/")[2]
-        if name in self.components:
-            self._taken[name] = self.components.pop(name)
-        return self._taken[name]
 
 
 def _described(operation: Operation[Any], schemas: _Schemas) -> Described:
@@ -111,7 +103,7 @@ def _described(operation: Operation[Any], schemas: _Schemas) -> Described:
         summary=operation.summary,
         description=operation.description,
         security=_security(operation),
-        parameters=[*_parameters(operation, schemas), *_heeded(operation)],
+        parameters=[*_parameters(operation), *_heeded(operation)],
         request_body=Body(content, required=True) if content else UNSET,
         responses=dict(sorted((refusals | answers).items())),
     )
@@ -159,8 +151,10 @@ def _headers(said: Mapping[str, str]) -> dict[str, Header]:
     return {name: Header(text, {"type": "integer" if name in _NUMBERS else "string"}) for name, text in said.items()}
 
 
-def _parameters(operation: Operation[Any], schemas: _Schemas) -> list[Parameter]:
-    taken = schemas.taken(operation.parameters)
+def _parameters(operation: Operation[Any]) -> list[Parameter]:
+    taken = msgspec.json.schema(operation.parameters, schema_hook=jsonschema.special)["$defs"][
+        operation.parameters.__name__
+    ]
     proofs = _PROOFS if operation.is_stream else ()
     given = {name: _given(schema) for name, schema in taken["properties"].items() if name not in proofs}
     return [

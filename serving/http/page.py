@@ -11,7 +11,7 @@ import msgspec
 from schemas.markup import Markup, element, joined
 from serving.http import openapi, problems
 from serving.http.document import Answer, Body, Described, Document, Parameter
-from serving.http.shapes import anchor, phrase, rows
+from serving.http.shapes import anchor, phrase, prose, rows
 from serving.http.style import STYLE
 
 
@@ -85,7 +85,7 @@ def _beginning(told: Iterable[tuple[str, str, Described]], document: Document) -
 
 def _operation(method: str, path: str, told: Described, document: Document) -> Markup:
     parts = [element("h2", element("b", method, class_="method"), element("code", path)), element("p", told.summary)]
-    parts += [element("p", text) for text in told.description.split("\n\n") if text]
+    parts += [element("p", prose(text)) for text in told.description.split("\n\n") if text]
     parts += [element("pre", _curl(method, path, told))]
     if told.parameters:
         parts += [element("h3", "What to send"), element("table", *map(_parameter, told.parameters))]
@@ -103,7 +103,7 @@ def _parameter(told: Parameter) -> Markup:
     return element(
         "tr",
         element("th", element("code", told.name), element("small", place)),
-        element("td", phrase(told.schema), element("p", told.description) if told.description else Markup("")),
+        element("td", phrase(told.schema), element("p", prose(told.description)) if told.description else Markup("")),
     )
 
 
@@ -119,7 +119,9 @@ def _answered(status: str, answer: Answer) -> Markup:
         joined(phrase(each.schema), *([] if media == "application/json" else [" as ", element("code", media)]))
         for media, each in answer.content.items()
     ]
-    headers = [element("p", element("code", name), ": ", each.description) for name, each in answer.headers.items()]
+    headers = [
+        element("p", element("code", name), ": ", prose(each.description)) for name, each in answer.headers.items()
+    ]
     return element(
         "tr",
         element("th", status, element("small", answer.description)),

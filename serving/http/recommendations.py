@@ -93,7 +93,7 @@ class Chosen(msgspec.Struct, frozen=True, omit_defaults=True):
 
 #: A recommendation as the topic has it, but that of its items less may be told.
 Answered: Final = msgspec.defstruct(
-    "Answered",
+    "Recommendation",
     [
         (each.name, tuple[Chosen, ...] if each.name == "items" else each.type)
         for each in msgspec.structs.fields(Recommendation)

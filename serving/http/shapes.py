@@ -30,12 +30,17 @@ def phrase(schema: Schema) -> Markup:
     return joined(_kind(schema), unless)
 
 
+def prose(text: str) -> Markup:
+    """What is between backticks is code."""
+    return joined(*(element("code", part) if n % 2 else part for n, part in enumerate(text.split("`"))))
+
+
 def rows(schema: Schema) -> Iterator[Markup]:
     """One for each member of an object."""
     required = schema.get("required", ())
     for name, member in schema.get("properties", {}).items():
         need = Markup("") if name in required else element("small", "may be left out")
-        said = element("p", member["description"]) if "description" in member else Markup("")
+        said = element("p", prose(member["description"])) if "description" in member else Markup("")
         yield element("tr", element("th", element("code", name), need), element("td", phrase(member), said))
 
 

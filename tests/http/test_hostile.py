@@ -108,6 +108,13 @@ def test_what_is_wrong_is_told_behind_what_was_right(unguarded: Endpoint) -> Non
     assert [answer.status for answer in answers] == [200, 200, 400]
 
 
+def test_of_a_stream_whose_head_is_asked_for_nothing_else_comes(unguarded: Endpoint) -> None:
+    [answer] = exchange(unguarded.port, b"HEAD /v1/recommendations/nobody/stream" + _TO + b"\r\n")
+
+    assert answer.status == 200
+    assert answer.body == b""
+
+
 def test_what_comes_behind_a_body_is_no_header(guarded: Endpoint) -> None:
     head = b"POST /v1/recommendations/a HTTP/1.1\r\nHost: shop.example\r\nTransfer-Encoding: chunked\r\n\r\n"
 
