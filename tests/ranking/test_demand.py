@@ -120,12 +120,15 @@ def test_what_no_source_would_have_brought_is_ranked_all_the_same_and_says_so() 
     assert alone == list(found.items[-len(alone) :]), "what anybody speaks for comes first"
 
 
-def test_nothing_that_is_away_is_in_a_list_made_anew_and_it_is_as_long_as_it_can_be() -> None:
-    ranker = worlds.ranker(worlds.chain(200))
-    rules = Rules(NEUTRAL, ranker.table)
-    away = {name(at) for at in range(5, 40)}
-    found = demand.anew(stocked(ranker), session([name(10)]), None, NOW, rules, away, 30)
+def test_nothing_that_is_away_is_in_a_list_made_anew_however_much_of_the_pool_that_is() -> None:
+    ranker = worlds.ranker(worlds.shelves(600))
+    rules, someone = Rules(NEUTRAL, ranker.table), session([name(10)])
+    [considered] = ranker.consider([ranker.query(someone.recent, NOW)])
+    away = {each.item_id for each in ranker.listed(considered, 200)}
 
+    found = demand.anew(stocked(ranker), someone, None, NOW, rules, away, 30)
+
+    assert len(away) == 200
     assert len(found.items) == 30
     assert not away & {each.item_id for each in found.items}
 
