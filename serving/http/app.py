@@ -99,7 +99,7 @@ class App:
         route, named = self._route(request.path)
         method = "GET" if request.method == "HEAD" else request.method
         operation = route.methods.get(method)
-        if operation is not None and (request.method == method or not operation.is_stream):
+        if operation is not None:
             return operation, named
         allowed = sorted({*route.methods, "OPTIONS"} | ({"HEAD"} if "GET" in route.methods else set()))
         if request.method == "OPTIONS":
