@@ -19,6 +19,7 @@ from rich.live import Live
 
 from nextclick import live, sample
 from nextclick.crowd import crowd
+from nextclick.endpoint import Endpoint
 from nextclick.live import Board
 from nextclick.sandbox import Sandbox
 from nextclick.servers import Guardian, Server
@@ -75,7 +76,14 @@ def play(settings: Settings, plan: Plan) -> int:
             with Shop(chosen, crowd(sessions, plan.shoppers), plan.rate, board) as shop:
                 _await_first(shop, worker)
                 say(f"the first recommendation came after {time.monotonic() - began_s:.1f} s")
-                return _run(shop, worker, plan, screen, f"Kafka {sandbox.kafka} · Redis {sandbox.redis}")
+                endpoint = Endpoint(guardian, chosen)
+                say(f"the same over HTTP, in a moment: {endpoint.address}/docs")
+                code = _run(
+                    shop, worker, plan, screen, f"Kafka {sandbox.kafka} · Redis {sandbox.redis} · {endpoint.address}"
+                )
+                if plan.once:
+                    print(endpoint.proof(list(shop.board.watched)))
+                return code
     except Stopped:
         if plan.once:
             raise

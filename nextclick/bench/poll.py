@@ -19,12 +19,12 @@ from nextclick.bench.crowd import Crowd, Polled
 from nextclick.bench.trial import Trial
 from nextclick.bench.visitors import Visitor
 from nextclick.bench.wrk import Peak
+from nextclick.endpoint import asked
 from nextclick.servers import LOOPBACK, free_port
 from schemas.errors import NextclickError
 from schemas.settings import Secret, Settings
 from serving.http import keys, tokens
 
-SERVE: Final = ("nextclick", "serve")
 #: High enough that nobody meets them, and counted all the same.
 _UNLIMITED: Final = "99999/99999"
 _READY_S: Final = 90.0
@@ -115,22 +115,11 @@ def measure(trial: Trial, key: str, sessions: int, rates: Sequence[int], seconds
 def _await_ready(trial: Trial) -> None:
     until = time.monotonic() + _READY_S
     for number in range(trial.settings.serve_processes):
-        while not _is_ready(trial.settings.metrics_port + number):
+        while asked(trial.settings.metrics_port + number, "/ready")[0] != http.client.OK:
             trial.check()
             if time.monotonic() > until:
                 raise NextclickError(f"the endpoint was not ready within {_READY_S:g} s; `nextclick doctor` says more")
             time.sleep(0.1)
-
-
-def _is_ready(port: int) -> bool:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
-    try:
-        connection.request("GET", "/ready")
-        return connection.getresponse().status == http.client.OK
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 def _learn(found: Sequence[Visitor], port: int) -> int:

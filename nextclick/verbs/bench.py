@@ -131,10 +131,11 @@ def _fresh(arguments: argparse.Namespace, settings: Settings) -> int:
 def _poll(arguments: argparse.Namespace, settings: Settings) -> int:
     from nextclick.bench import poll
     from nextclick.bench.trial import Trial
+    from nextclick.endpoint import SERVE
     from nextclick.terminal import say_json
 
     chosen, key = poll.opened(_ranked_by(arguments, settings), arguments.processes)
-    with Trial(chosen, poll.SERVE) as trial:
+    with Trial(chosen, SERVE) as trial:
         beside = f"{arguments.processes} processes of the endpoint, the crowd beside them"
         conditions = trial.conditions("uvloop", "httptools", "redis", beside=beside)
         found = poll.measure(trial, key, arguments.sessions, arguments.rate or _POLLS, arguments.seconds)

@@ -48,6 +48,7 @@ from serving.state.erasure import Erasure
 from serving.state.following import Following
 from serving.state.fused import Fused
 from serving.state.gathered import Gathered
+from serving.state.limits import ProfileTtl
 from serving.state.patience import Patience
 from serving.state.pipeline import Pipeline
 from serving.state.readings import Readings
@@ -93,7 +94,9 @@ class Endpoint:
         self._polls = Recommendations(lists, self._bells, self.metrics)
         self._streams = Streams(lists, self._bells, self.metrics, settings.streams_max)
         self._clickstream = Clickstream.of(settings)
-        self._store = RedisSessionStore(settings.redis)
+        self._store = RedisSessionStore(
+            settings.redis, ProfileTtl.of(settings.profile_days, settings.clickstream_hours)
+        )
         own = [
             *self._polls.operations(),
             *self._streams.operations(),

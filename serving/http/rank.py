@@ -109,7 +109,7 @@ class OnDemand:
     def _ranked(self, asked: Asked, placement: Placement, known: Remembered, lacks: str | None) -> bytes:
         """From one snapshot, from its first line to its last."""
         stocked, now, session = self._shelf.stocked, self._now(), known.session or Session()
-        found = demand.among(stocked, session, _vector(known, stocked), now, asked.candidates)
+        found = demand.among(stocked, session, known.vector_by(stocked.version), now, asked.candidates)
         away = withheld(placement, session).union(asked.exclude)
         rules = self._placements.rules(placement, stocked.ranker.table)
         chosen = rules.choose([item.item_id for item in found.items], away, asked.limit)
@@ -141,7 +141,7 @@ class OnDemand:
         stocked, now = self._shelf.stocked, self._now()
         rules = self._placements.rules(placement, stocked.ranker.table)
         away = exclude | withheld(placement, session)
-        found = demand.anew(stocked, session, _vector(known, stocked), now, rules, away, limit)
+        found = demand.anew(stocked, session, known.vector_by(stocked.version), now, rules, away, limit)
         return Recommendation(
             recommendation_id=self._new_id(),
             session_id=session_id,
@@ -155,12 +155,6 @@ class OnDemand:
             pool_size=found.pool_size,
             fallback=_why(found),
         )
-
-
-def _vector(known: Remembered, stocked: Stocked) -> bytes | None:
-    """The stored one, unless it is of another version of the session or of another model."""
-    version = 0 if known.session is None else known.session.version
-    return known.vector if known.tag == f"{version} {stocked.version}" else None
 
 
 def _why(found: Ranking) -> str | None:

@@ -163,7 +163,9 @@ class SimilarProducts:
         session = known.session
         share = SHARE if placement.similar_share is None else placement.similar_share
         away = exclude if session is None else exclude | withheld(placement, session)
-        found = similar.like(asked.item_id, self._now(), session, _vector(known, stocked), share, stocked.hidden, away)
+        found = similar.like(
+            asked.item_id, self._now(), session, known.vector_by(stocked.version), share, stocked.hidden, away
+        )
         if found.fallback == UNKNOWN_ITEM and len(stocked.ranker.table):
             raise Refused(404, "not_found", "the shop has no such item", "item_id")
         rules = self._placements.rules(placement, stocked.ranker.table)
@@ -203,9 +205,3 @@ def _excluded(asked: Asked) -> frozenset[str]:
     if len(exclude) > _EXCLUDED_MAX:
         raise Refused(400, "invalid", f"at most {_EXCLUDED_MAX} items can be left out", "exclude")
     return exclude
-
-
-def _vector(known: Remembered, stocked: Stocked) -> bytes | None:
-    """The stored one, unless it is of another version of the session or of another model."""
-    version = 0 if known.session is None else known.session.version
-    return known.vector if known.tag == f"{version} {stocked.version}" else None

@@ -62,6 +62,11 @@ class Remembered:
     #: (session version, model) of the vector, as whoever stored it wrote it.
     tag: str
 
+    def vector_by(self, model: str) -> bytes | None:
+        """The stored one, unless it is of another version of the session or of another model."""
+        version = 0 if self.session is None else self.session.version
+        return self.vector if self.tag == f"{version} {model}" else None
+
 
 #: Of whom nothing is known.
 NOBODY: Final = Remembered(None, None, "")

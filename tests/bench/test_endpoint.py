@@ -14,6 +14,7 @@ import pytest
 from nextclick.answers import percentile
 from nextclick.bench import conditions, poll, visitors
 from nextclick.bench.trial import Trial
+from nextclick.endpoint import SERVE
 from nextclick.servers import Guardian
 from schemas.settings import Settings
 from tests.kit.client import Client, Reply
@@ -39,7 +40,7 @@ def endpoint(shop: Shop, guardian: Guardian) -> Iterator[Endpoint]:
 @pytest.mark.parametrize("processes", [1, 2])
 def test_polling_stored_lists(settings: Settings, processes: int) -> None:
     chosen, key = poll.opened(replace(settings, bundle=str(BUNDLE)), processes)
-    with Trial(chosen, poll.SERVE) as trial:
+    with Trial(chosen, SERVE) as trial:
         beside = f"{processes} processes of the endpoint, security on"
         print(f"\n{trial.conditions('uvloop', 'httptools', 'redis', beside=beside)}")
         found = poll.measure(trial, key, 1_000, (2_500, 5_000), SECONDS)

@@ -115,7 +115,10 @@ def test_what_is_wrong_is_told_behind_what_was_right(unguarded: Endpoint) -> Non
 
 
 def test_of_a_stream_whose_head_is_asked_for_nothing_else_comes(unguarded: Endpoint) -> None:
-    [answer] = exchange(unguarded.port, b"HEAD /v1/recommendations/nobody/stream" + _TO + b"\r\n")
+    with Dial(unguarded.port) as dial:
+        dial.send(b"HEAD /v1/recommendations/nobody/stream" + _TO + b"\r\n")
+        [answer] = dial.hear(_CUT_S)
+        assert dial.closed
 
     assert answer.status == 200
     assert answer.body == b""
