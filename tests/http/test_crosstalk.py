@@ -18,13 +18,14 @@ from tests.kit.dial import Answer, parsed
 from tests.kit.endpoint import Endpoint
 from tests.kit.shop import Shop
 
-_SESSIONS: Final = 200
+#: So many that most of what is asked for must be fetched.
+_SESSIONS: Final = 4_000
 _AT_ONCE: Final = 1_000
 _ROUNDS: Final = 5
 #: How many requests a client sends on its one connection without waiting for answers.
 _EACH: Final = 3
-#: As long as some answers take to come, so that some who hang up still get some.
-_HANGS_UP_WITHIN_S: Final = 0.4
+#: Some while they are waited for in Redis, some while an answer comes.
+_HANGS_UP_WITHIN_S: Final = (0.01, 0.1, 0.4)
 _PATIENCE_S: Final = 60.0
 #: What a poll may ask beside: plain, made of the stored list, and one that waits for a click that does not come.
 _ASKED: Final = ("", "?limit=7", "?after=ffffffff.0.9")
@@ -58,7 +59,9 @@ def clients(port: int, session_ids: list[str], seed: int) -> Heard:
         reader, writer = await asyncio.open_connection(LOOPBACK, port)
         said = b""
         with suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(chance.uniform(0, _HANGS_UP_WITHIN_S) if hangs_up else _PATIENCE_S):
+            async with asyncio.timeout(
+                chance.uniform(0, chance.choice(_HANGS_UP_WITHIN_S)) if hangs_up else _PATIENCE_S
+            ):
                 for n in range(_EACH):
                     writer.write(request(session_id, chance.choice(_ASKED[:2] if n else _ASKED), last=n == _EACH - 1))
                 while chunk := await reader.read(65_536):

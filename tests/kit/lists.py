@@ -24,7 +24,7 @@ _TOPIC: Final = "clickstream"
 def put(settings: Settings, epoch: str, session_ids: Sequence[str]) -> dict[str, str]:
     """Session -> the position that its list knows. The list of each bears its name, and no two are alike."""
     now = time.time_ns() // 1_000_000
-    works = [Work(each, [_click(each, Position(epoch, 0, n), now)]) for n, each in zip(count(1), session_ids)]
+    works = [Work(each, [_click(each, Position(epoch, 0, n), now - n)]) for n, each in zip(count(1), session_ids)]
 
     async def whole() -> None:
         store = RedisSessionStore(settings.redis)
