@@ -101,7 +101,8 @@ class App:
         operation = route.methods.get(method)
         if operation is not None:
             return operation, named
-        allowed = sorted({*route.methods, "OPTIONS"} | ({"HEAD"} if "GET" in route.methods else set()))
+        has_head = any(each.method == "GET" and not each.is_stream for each in route.methods.values())
+        allowed = sorted({*route.methods, "OPTIONS"} | ({"HEAD"} if has_head else set()))
         if request.method == "OPTIONS":
             raise _Preflight(
                 self._guard.preflight(request, route.methods) or Response(204, headers=(("Allow", ", ".join(allowed)),))
