@@ -59,7 +59,7 @@ FENCES: Final[dict[str, tuple[str, ...]]] = {
     "rich": ("nextclick/*",),
     "sklearn": ("training/report/atlas.py",),
     "torch": ("training/*",),
-    "uvloop": ("serving/http/loop.py",),
+    "uvloop": ("serving/http/loop.py", "nextclick/bench/crowd.py"),
 }
 
 #: Only loaded when they are used, since production does not have them.

@@ -79,7 +79,7 @@ class App:
             log.exception("a request failed on a defect")
             answer = _UNFORESEEN.response()
         status = answer.status if isinstance(answer, Response) else 200
-        self._metrics.answered(name, status, time.perf_counter() - began)
+        self._metrics.answered.add(name, status, time.perf_counter() - began)
         ours = self._guard.headers(request)
         return replace(answer, headers=(*answer.headers, *ours)) if ours else answer
 

@@ -73,6 +73,7 @@ class Listing:
         self._on_demand = on_demand
         self._fallback = fallback
         self._metrics = metrics
+        self._cached = metrics.lists.labels("cached")
         #: By all that a list is made of; the first made is the first to go.
         self._made: dict[Hashable, Made] = {}
 
@@ -91,7 +92,7 @@ class Listing:
                 return self._popular(wanted, placement, POPULAR)
             self._keep(key, made)
         else:
-            self._metrics.lists.labels("cached").inc()
+            self._cached.inc()
         return made
 
     async def _find(self, session_id: str, placement: Placement) -> _Found:

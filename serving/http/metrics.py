@@ -6,6 +6,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from serving.http.answered import Answered
+
 _LATENCY_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5, 30)
 
 
@@ -14,17 +16,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self.requests = Counter(
-            "nextclick_http_requests", "Requests by operation and class of status.", ["route", "status"],
-            registry=registry,
-        )  # fmt: skip
-        self.seconds = Histogram(
-            "nextclick_http_seconds",
-            "From a request read to its answer made; of a long poll, the waiting too.",
-            ["route"],
-            buckets=_LATENCY_BUCKETS_S,
-            registry=registry,
-        )
+        self.answered = Answered(registry)
         self.redis_seconds = Histogram(
             "nextclick_http_redis_seconds", "A read of Redis, as a request waits for it.",
             buckets=_LATENCY_BUCKETS_S, registry=registry,
@@ -87,17 +79,6 @@ class Metrics:
             "nextclick_bundle_refused", "Bundles that did not get to answer; the one in service stayed.", ["reason"],
             registry=registry,
         )  # fmt: skip
-        self._answered: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
-
-    def answered(self, route: str, status: int, seconds: float) -> None:
-        """Once a request, so what it counts with is looked up once a route and class."""
-        key = (route, status // 100)
-        counts = self._answered.get(key)
-        if counts is None:
-            counts = (self.requests.labels(route, f"{status // 100}xx"), self.seconds.labels(route))
-            self._answered[key] = counts
-        counts[0].inc()
-        counts[1].observe(seconds)
 
     def limited(self, by: str) -> None:
         self.limited_by.labels(by).inc()

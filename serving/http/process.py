@@ -8,6 +8,7 @@ then        nobody is let in; what is under way is answered; the process ends
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import secrets
 import signal
@@ -116,10 +117,13 @@ class Endpoint:
             self._shelf.run(),
             self._clickstream.run(),
             self._channels.listen(self._bells.ring, self._bells.ring_all),
+            self._server.watch(),
             self._look(),
         ]
         tasks = [asyncio.create_task(part) for part in parts]
         port = await self._server.start(self._settings.serve_host, self._settings.serve_port)
+        # What is loaded stays: to look through it for garbage now and then would hold every request up.
+        gc.freeze()
         self.health.warm.set()
         log.info("serving on %s:%d with model %s", self._settings.serve_host, port, self._shelf.stocked.version)
         waiting = asyncio.create_task(ended.wait())

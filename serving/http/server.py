@@ -12,6 +12,8 @@ from serving.http.connection import Answers, Bounds, Connection
 
 _BACKLOG: Final = 2_048
 _LOOK_S: Final = 0.02
+#: So much longer than its bound a client may take.
+_WATCH_S: Final = 0.25
 
 
 class Server:
@@ -26,6 +28,15 @@ class Server:
         sock = _bound(host, port)
         self._listener = await asyncio.get_running_loop().create_server(self._connect, sock=sock, backlog=_BACKLOG)
         return int(sock.getsockname()[1])
+
+    async def watch(self) -> None:
+        """Lets go whoever takes too long, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            now_s = loop.time()
+            for connection in list(self._connections):
+                connection.look(now_s)
 
     @property
     def connections(self) -> int:
