@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 from statistics import linear_regression
 from typing import Final
 
@@ -17,12 +19,15 @@ from schemas import facts
 from schemas.session import IDLE_MS
 from tests.chaos.stage import SLOWNESS, Stage
 from tests.kit.crew import Crew, Vital
+from tests.kit.curves import Panel, picture
 from tests.kit.group import watched
 from tests.kit.load import Load, message
 from tests.kit.shop import Shop
 from tests.kit.traffic import Traffic
 
 MINUTES: Final = float(os.environ.get("NEXTCLICK_TEST_SOAK_MINUTES", "60"))
+#: Where the curves are drawn, if anywhere.
+PICTURE: Final = os.environ.get("NEXTCLICK_TEST_SOAK_PICTURE", "")
 
 CAPACITY = Traffic(seed=18, events=10_000, sessions=400)
 WAVE = Traffic(seed=19, events=20_000, sessions=800)
@@ -34,6 +39,8 @@ SLOPE_MAX_MIB_PER_MINUTE = 1.0
 DESCRIPTORS_MORE = 8
 LOOP_LAG_P99_MAX_S = 0.05
 LOOP_LAG: Final = "nextclick_loop_lag_seconds"
+#: A point of the curve of the loop's lag is of so long.
+SPAN_S: Final = 60.0
 
 
 @pytest.mark.soak
@@ -45,10 +52,13 @@ def test_a_worker_stays_as_it_is(shop: Shop) -> None:
         rate = LOAD * _capacity(stage)
         clicks = WAVE.waves(f"{shop.settings.group}s", _now_ms)
         began, deepest = time.monotonic(), 0
+        heard = [(began, crew.workers[0].metrics())]
         with Load(shop.settings.kafka, shop.names.clickstream, map(message, clicks), rate) as load:
             while time.monotonic() - began < MINUTES * 60:
                 stage.pass_time(5)
                 deepest = max(deepest, group.lag())
+                if time.monotonic() - heard[-1][0] > SPAN_S:
+                    heard.append((time.monotonic(), crew.workers[0].metrics()))
         load.finish()
         _drain(stage)
         (worker,) = crew.workers
@@ -59,6 +69,9 @@ def test_a_worker_stays_as_it_is(shop: Shop) -> None:
     slope, descriptors = _slope(vitals), [vital.descriptors for vital in vitals]
     lag_s = _p99(told, LOOP_LAG)
     differ = _differ(shop)
+    if PICTURE:
+        title = f"A worker under {rate:.0f} clicks a second for {MINUTES:g} minutes"
+        Path(PICTURE).write_text(picture(title, _panels(began, crew.vitals[worker.name], heard)), encoding="utf-8")
     print(
         f"\nseed {WAVE.seed}: {load.sent:,} events at {rate:.0f}/s for {MINUTES:g} min; memory "
         f"{vitals[0].memory_mib:.0f} to {vitals[-1].memory_mib:.0f} MiB, {slope:+.2f} MiB a minute; descriptors "
@@ -93,17 +106,29 @@ def _slope(vitals: Sequence[Vital]) -> float:
     return linear_regression(minutes, [vital.memory_mib for vital in vitals]).slope
 
 
-def _p99(told: dict[str, float], histogram: str) -> float | None:
-    """The bucket that 99 of 100 are within; None where the worker has no such histogram."""
-    total = told.get(f"{histogram}_count")
+def _p99(told: dict[str, float], histogram: str, since: dict[str, float] | None = None) -> float | None:
+    """The bucket that 99 of 100 are within; None where nothing was observed."""
+    counts = {name: held - (since or {}).get(name, 0) for name, held in told.items() if name.startswith(histogram)}
+    total = counts.get(f"{histogram}_count")
     if not total:
         return None
     bounds = {
-        float(name.partition('le="')[2].rstrip('"}')): held
-        for name, held in told.items()
-        if name.startswith(f"{histogram}_bucket")
+        float(name.partition('le="')[2].rstrip('"}')): held for name, held in counts.items() if "_bucket{" in name
     }
     return min(bound for bound, held in bounds.items() if held >= 0.99 * total)
+
+
+def _panels(began_s: float, vitals: Sequence[Vital], heard: Sequence[tuple[float, dict[str, float]]]) -> list[Panel]:
+    kept = [vital for vital in vitals if vital.at_s >= began_s][:: max(1, len(vitals) // 360)]
+    lags = [
+        ((at_s - began_s) / 60, 1_000 * (_p99(told, LOOP_LAG, before) or 0))
+        for (_, before), (at_s, told) in pairwise(heard)
+    ]
+    return [
+        Panel("memory, MiB", [((vital.at_s - began_s) / 60, vital.memory_mib) for vital in kept]),
+        Panel("descriptors", [((vital.at_s - began_s) / 60, vital.descriptors) for vital in kept]),
+        Panel("99 of 100 times the event loop was at most so late, ms (upper end of the bucket)", lags),
+    ]
 
 
 def _differ(shop: Shop) -> list[str]:
