@@ -20,7 +20,7 @@ from serving.http.tokens import Tokens, read_secrets
 from serving.ranking.ranker import Ranker
 from serving.state import bundles
 from serving.state.redis import RedisSessionStore
-from serving.state.sessions import Work
+from serving.state.sessions import Draft, Work
 from stream.drafting import Surroundings, draft
 
 _TTL_S: Final = 3_600
@@ -58,8 +58,8 @@ def visitors(trial: Trial, key: str, sessions: int) -> list[Visitor]:
     return [Visitor(name, key, sign.mint(name, None, ttl_s=_TTL_S, now=time.time())) for name in names]
 
 
-async def stock(settings: Settings, clicks: Iterable[Click], first_offset: int = 0) -> None:
-    """Every session as the clicks leave it, and its list as the bundle ranks it."""
+async def stock(settings: Settings, clicks: Iterable[Click], first_offset: int = 0) -> list[Draft]:
+    """Every session as the clicks leave it, and its list as the bundle ranks it; the lists that were stored."""
     now = time.time_ns() // 1_000_000
     records: dict[str, list[Record]] = {}
     for offset, click in enumerate(clicks, first_offset):
@@ -68,21 +68,27 @@ async def stock(settings: Settings, clicks: Iterable[Click], first_offset: int =
     works = [Work(name, each) for name, each in records.items()]
     ranker, names = bundles.load(Path(settings.bundle)), Topics.named(settings.topic_prefix)
     around = Surroundings(names.clickstream, names.recommendations, lambda: now, lambda: "0" * 16)
+    stored: list[Draft] = []
     store = RedisSessionStore(settings.redis)
     try:
         for at in range(0, len(works), _AT_ONCE):
-            await _put(store, works[at : at + _AT_ONCE], ranker, around)
+            some = await _drafted(store, works[at : at + _AT_ONCE], ranker, around)
+            await store.store(some)
+            stored += some
     finally:
         await store.close()
+    return stored
 
 
-async def _put(store: RedisSessionStore, works: Sequence[Work], ranker: Ranker, around: Surroundings) -> None:
+async def _drafted(
+    store: RedisSessionStore, works: Sequence[Work], ranker: Ranker, around: Surroundings
+) -> list[Draft]:
+    """Their lists, once they are folded; still to be stored."""
     sessions = [folded.session() for folded in await store.fold(works)]
     ranked = ranker.rank(sessions, around.now())
     model = Model(ranker.version, ranker.counts_version)
-    drafts = [
+    return [
         draft(work.session_id, session, session.trigger, one, model, around)
         for work, session, one in zip(works, sessions, ranked, strict=True)
         if session.trigger is not None
     ]
-    await store.store(drafts)
