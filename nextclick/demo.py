@@ -82,7 +82,7 @@ def play(settings: Settings, plan: Plan) -> int:
                     shop, worker, plan, screen, f"Kafka {sandbox.kafka} · Redis {sandbox.redis} · {endpoint.address}"
                 )
                 if plan.once:
-                    print(endpoint.proof(list(shop.board.watched)))
+                    say(endpoint.proof(list(shop.board.watched)))
                 return code
     except Stopped:
         if plan.once:

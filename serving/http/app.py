@@ -99,7 +99,7 @@ class App:
         route, named = self._route(request.path)
         method = "GET" if request.method == "HEAD" else request.method
         operation = route.methods.get(method)
-        if operation is not None:
+        if operation is not None and (request.method == method or not operation.is_stream):
             return operation, named
         has_head = any(each.method == "GET" and not each.is_stream for each in route.methods.values())
         allowed = sorted({*route.methods, "OPTIONS"} | ({"HEAD"} if has_head else set()))

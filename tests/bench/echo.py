@@ -5,6 +5,7 @@ What it sends is a list without items but one, so that the same subscriber can t
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
 
@@ -38,12 +39,16 @@ def run(settings: Settings) -> None:
     names = Topics.named(settings.topic_prefix)
     app, transport = configured(settings, Progress())
     transport.parts = Anywhere()
-    producer = Producer(settings.kafka, deadline_s=5)
+    producer, started = Producer(settings.kafka, deadline_s=5), asyncio.Event()
 
-    app.task(producer.start)
+    @app.task
+    async def start() -> None:
+        await producer.start()
+        started.set()
 
     @app.agent(app.topic(names.clickstream, key_serializer="raw", value_serializer="raw"), concurrency=1)
     async def echo(stream: faust.StreamT[bytes]) -> None:
+        await started.wait()
         async for event in stream.events():
             message = event.message
             answer = body(message.key, message.partition, message.offset)

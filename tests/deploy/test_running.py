@@ -34,7 +34,7 @@ from tests.kit import kafka_jars, rungs
 from tests.kit.kafka_server import KafkaServer
 from tests.kit.topic import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 SERVICES: Final = read({})
 KAFKA: Final = SERVICES["kafka"].environment

@@ -21,7 +21,7 @@ from tests.kit.shop import Shop
 #: So many that most of what is asked for must be fetched.
 _SESSIONS: Final = 4_000
 _AT_ONCE: Final = 1_000
-_ROUNDS: Final = 5
+_ROUNDS: Final = 2
 #: How many requests a client sends on its one connection without waiting for answers.
 _EACH: Final = 3
 #: Some while they are waited for in Redis, some while an answer comes.

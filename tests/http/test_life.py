@@ -20,7 +20,7 @@ from tests.kit.endpoint import Endpoint
 from tests.kit.pollers import Pollers
 from tests.kit.shop import Shop
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400)]
 
 #: From the signal to the end; what a process has that is not told otherwise.
 END_S = 10.0
