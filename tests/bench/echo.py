@@ -41,10 +41,11 @@ def run(settings: Settings) -> None:
     transport.parts = Anywhere()
     producer, started = Producer(settings.kafka, deadline_s=5), asyncio.Event()
 
-    @app.task
     async def start() -> None:
         await producer.start()
         started.set()
+
+    app.task(start)
 
     @app.agent(app.topic(names.clickstream, key_serializer="raw", value_serializer="raw"), concurrency=1)
     async def echo(stream: faust.StreamT[bytes]) -> None:
