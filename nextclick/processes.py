@@ -16,6 +16,7 @@ from typing import Final
 from nextclick.terminal import say
 from schemas.errors import NextclickError
 from schemas.settings import Settings
+from serving.http.ports import claim
 
 #: A process that ends unasked is replaced after this; one that cannot begin would otherwise be begun for ever.
 _PAUSE_S: Final = 1.0
@@ -24,6 +25,7 @@ _FINAL: Final = frozenset({64, 78})
 
 
 def serve(settings: Settings) -> int:
+    claim(settings.serve_host, settings.serve_port)
     if settings.serve_processes == 1:
         return _serve(settings, 0, None)
     return _Family(settings).live()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from typing import Final
 
 from nextclick.stops import Stopped
 from nextclick.verbs.declare import Verbs, verb
 from schemas.settings import Settings
+
+_PORT_MAX: Final = 65_535
 
 
 def declare(verbs: Verbs) -> None:
@@ -19,7 +22,13 @@ def declare(verbs: Verbs) -> None:
         example="NEXTCLICK_BUNDLE=/var/lib/nextclick/bundle nextclick serve --port 8080",
     )
     parser.add_argument("--host", help="the address to serve on; else NEXTCLICK_SERVE_HOST")
-    parser.add_argument("--port", type=int, help="the port to serve on; else NEXTCLICK_SERVE_PORT")
+    parser.add_argument("--port", type=_port, help="the port to serve on; else NEXTCLICK_SERVE_PORT")
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _PORT_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 1 to {_PORT_MAX}")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -87,7 +87,9 @@ def operations(clickstream: Takes, topic: str, now: Callable[[], int]) -> list[O
 
     async def answer(_: Nothing, request: Request, caller: Caller) -> Response:
         if not caller.trusted and caller.session_id is None:
-            raise Refused(403, "session", "events need the token of their session")
+            raise Refused(
+                403, "session", "events need the token of their session; this one is missing, over, or for another site"
+            )
         judged = [judge(event, caller, now()) for event in events_in(request)]
         clicks = {index: each for index, each in enumerate(judged) if isinstance(each, Posted)}
         records = [Outgoing(topic, click.session_id.encode(), encode(click)) for click in clicks.values()]

@@ -113,7 +113,9 @@ class Door:
         name = self._keys.name_of(key)
         if name is None:
             # Not counted: turning it away costs less than counting it.
-            raise Refused(401, "key", "send the site key as X-Api-Key, or to a stream as ?key=", headers=_ASKS)
+            raise Refused(
+                401, "key", "send the site key as X-Api-Key, to a stream as ?key=, in a beacon as `key`", headers=_ASKS
+            )
         claims = self._tokens.verify(token, self._clock())
         caller = Caller(name, claims.sid, claims.uid) if claims else Caller(name)
         shortage = await self.limits.take(self._buckets(caller, request))

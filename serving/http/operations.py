@@ -99,6 +99,8 @@ def invalid(error: msgspec.ValidationError) -> Refused:
     at = _AT.search(said)
     if said.startswith(("Invalid enum value", "Object contains unknown field")):  # what msgspec says of it repeats it
         said = "it is none of those that there are"
+    elif "matching regex" in said:  # which nobody reads
+        said = "it is not written as it must be; /docs tells how"
     return Refused(400, "invalid", _AT.sub("", said), _shown(at.group(1)) if at else "")
 
 

@@ -33,7 +33,12 @@ class Placements:
     def named(self, name: str) -> Placement:
         found = self._known.get(name)
         if found is None:
-            raise Refused(400, "invalid", "the shop has no such placement", "placement")
+            raise Refused(
+                400,
+                "invalid",
+                "there is no such placement in the file that the setting `placements` names",
+                "placement",
+            )
         return found
 
     def rules(self, of: Placement, table: Table) -> Rules:

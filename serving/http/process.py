@@ -144,6 +144,7 @@ class Endpoint:
 
     async def _end(self) -> None:
         self.health.draining.set()
+        log.info("asked to end: everybody is answered for %d s more", self._settings.drain_s)
         until = time.monotonic() + self._settings.drain_s
         while time.monotonic() < until:
             # Who is answered meanwhile is told to connect anew, and is then sent elsewhere.
@@ -164,7 +165,7 @@ class Endpoint:
 
     def _degraded(self) -> frozenset[str]:
         lacking = set(self._shelf.degraded)
-        if self._breaker.circuit is not Circuit.CLOSED:
+        if self._breaker.circuit is not Circuit.CLOSED or not self._channels.hears:
             lacking.add("redis")
         if self._clickstream.is_away:
             lacking.add("kafka")
@@ -188,6 +189,8 @@ def run(settings: Settings, number: int, parent_ended: Callable[[asyncio.Event],
             asyncio.get_running_loop().add_signal_handler(each, ended.set)
         if parent_ended is not None:
             parent_ended(ended)
+        if settings.security == "off":
+            log.warning("security is off: whoever reaches this may name any session")
         endpoint = Endpoint(settings, registry)
         if settings.metrics_port:
             probes.serve(settings.metrics_host, settings.metrics_port + number, registry, endpoint.health)

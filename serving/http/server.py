@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from contextlib import suppress
 from typing import Final
 
-from schemas.errors import SettingsError
 from serving.http.connection import Answers, Bounds, Connection
+from serving.http.ports import bound
 
 _BACKLOG: Final = 2_048
 _LOOK_S: Final = 0.02
@@ -25,7 +24,7 @@ class Server:
 
     async def start(self, host: str, port: int) -> int:
         """The port that is served; the kernel spreads clients over all processes that share it."""
-        sock = _bound(host, port)
+        sock = bound(host, port)
         self._listener = await asyncio.get_running_loop().create_server(self._connect, sock=sock, backlog=_BACKLOG)
         return int(sock.getsockname()[1])
 
@@ -69,18 +68,3 @@ class _Full(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind((host, port))
-    except OSError as error:
-        raise SettingsError(
-            f"NEXTCLICK_SERVE_HOST is {host!r} and NEXTCLICK_SERVE_PORT is {port}, and nothing can be served there: "
-            f"{error}; allowed is an address of this host and a port that is free"
-        ) from None
-    return sock

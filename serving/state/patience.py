@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Final, TypeVar
 
 from schemas.errors import ServiceError
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 1.0
+#: What is tried for ever is told of now and then.
+ENDLESS_TELLS_EVERY_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Patience:
             self._retries.pop(token, None)
 
     async def _repeat(self, what: str, action: Callable[[], Awaitable[T]], token: object) -> T:
-        started, pause_s = self._clock(), FIRST_PAUSE_S
+        started, pause_s, due_s = self._clock(), FIRST_PAUSE_S, 0.0
         while True:
             try:
                 return await action()
@@ -66,7 +69,11 @@ class Patience:
                 spent_s = self._clock() - started
                 if spent_s + pause_s > self._budget_s:
                     raise
-                log.warning("%s failed after %.1f s, trying for %.0f s more: %s", what, spent_s,
-                            self._budget_s - spent_s, error)  # fmt: skip
+                if spent_s >= due_s:
+                    until = (
+                        f"for {self._budget_s - spent_s:.0f} s more" if isfinite(self._budget_s) else "until it does"
+                    )
+                    log.warning("%s failed after %.1f s, trying %s: %s", what, spent_s, until, error)
+                    due_s = spent_s + (0 if isfinite(self._budget_s) else ENDLESS_TELLS_EVERY_S)
             await self._sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
