@@ -41,9 +41,8 @@ def test_workers_that_join_and_leave_lose_nothing_and_double_nothing(shop: Shop,
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "plan", [FEW_FREEZES, pytest.param(MANY_FREEZES, marks=pytest.mark.chaos)], ids=["few", "many"]
-)
+@pytest.mark.chaos
+@pytest.mark.parametrize("plan", [FEW_FREEZES, MANY_FREEZES], ids=["few", "many"])
 def test_workers_that_wake_after_others_took_over_change_nothing(shop: Shop, plan: Plan) -> None:
     outcome = campaign.run(shop, plan)
 

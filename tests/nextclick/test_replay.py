@@ -143,7 +143,8 @@ def test_ctrl_c_says_how_far_it_came_and_every_event_it_counts_is_there(declared
     # then
     assert process.returncode == 130
     count = int(said.split("stopped early: ")[1].split()[0])
-    assert len(read_all(declared.kafka, clickstream(declared))) == count > 0
+    there = len(read_all(declared.kafka, clickstream(declared)))
+    assert 0 < count <= there <= count + 1, "at most the one that was handed over in that very moment is not counted"
 
 
 @pytest.mark.kafka

@@ -28,7 +28,7 @@ from tests.kit.topic import eventually
 
 SESSIONS = 60
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.bench]
 
 
 @pytest.fixture
