@@ -201,7 +201,7 @@ class Settings:
     group_instance: str = _setting(
         "",
         "This worker's static name in its group, another for each worker; Kafka keeps its partitions for it for the "
-        "session timeout, and nobody else has them meanwhile. Empty: Kafka names it at each start, and others take over "
+        "session timeout, and nobody else has them meanwhile. Empty: Kafka names it at each start, others take over "
         "at once, which keeps lists fresher (docs/architecture.md).",
         "up to 128 letters, digits, dots, dashes and underscores, or nothing",
         _text(r"[A-Za-z0-9._-]{0,128}"),
