@@ -6,21 +6,29 @@ Read once, from a mapping of environment variables (`NEXTCLICK_KAFKA`) over a ta
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from ipaddress import ip_network
+from dataclasses import dataclass, fields
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from schemas.errors import SettingsError
+from schemas.setting import (
+    ALLOWED,
+    CAST,
+    DOC,
+    choice,
+    is_number,
+    limit,
+    networks,
+    number,
+    servers,
+    setting,
+    text,
+)
 
 ENVIRONMENT_PREFIX: Final = "NEXTCLICK_"
 #: Variables that share the prefix but belong to the test suites.
 FOREIGN_PREFIX: Final = "NEXTCLICK_TEST_"
-
-_DOC, _ALLOWED, _CAST = "doc", "allowed", "cast"
-
 
 #: Of the client's options, the one that nobody shall read.
 _HIDDEN_OPTION: Final = "password"
@@ -69,56 +77,19 @@ class Secret(str):
         return str.__str__(self)
 
 
-def _text(pattern: str) -> Callable[[object], str]:
-    def cast(value: object) -> str:
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise ValueError
-        return value
-
-    return cast
-
-
-def _integer(low: int, high: int) -> Callable[[object], int]:
-    def cast(value: object) -> int:
-        number = int(value) if isinstance(value, str) else value
-        if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
-            raise ValueError
-        return number
-
-    return cast
-
-
 def _redis_url(value: object) -> RedisUrl:
     parts = urlsplit(str(value))
     if parts.scheme not in {"redis", "rediss", "redis+cluster", "rediss+cluster"} or not parts.hostname:
         raise ValueError
     db = parts.path.removeprefix("/") or "0"
-    if parts.port == 0 or not _is_number(db) or (parts.scheme.endswith("+cluster") and int(db) != 0):
+    if parts.port == 0 or not is_number(db) or (parts.scheme.endswith("+cluster") and int(db) != 0):
         raise ValueError  # as `parts.port` does by itself when it is no port
     return RedisUrl(str(value))
 
 
-def _servers(value: object) -> str:
-    servers = _text(f"{_SERVER}(?:,{_SERVER})*")(value)
-    if not all(1 <= int(server.rpartition(":")[2]) <= 65_535 for server in servers.split(",")):
-        raise ValueError
-    return servers
-
-
 def _secret(pattern: str) -> Callable[[object], Secret]:
-    text = _text(pattern)
-    return lambda value: Secret(text(value))
-
-
-def _networks(value: object) -> str:
-    networks = _text(r"[0-9A-Fa-f.:/,]*")(value)
-    for network in filter(None, networks.split(",")):
-        ip_network(network)
-    return networks
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+    read = text(pattern)
+    return lambda value: Secret(read(value))
 
 
 def _shown(name: str, value: object) -> str:
@@ -128,226 +99,208 @@ def _shown(name: str, value: object) -> str:
     return "***" if password or name == "token_secrets" else repr(value)
 
 
-def _setting(default: object, doc: str, allowed: str, cast: Callable[[object], object]) -> Any:
-    return field(default=cast(default), metadata={_DOC: doc, _ALLOWED: allowed, _CAST: cast})
-
-
-def _number(default: int, low: int, high: int, doc: str) -> Any:
-    return _setting(default, doc, f"a whole number from {low} to {high}", _integer(low, high))
-
-
-def _choice(default: str, choices: tuple[str, ...], doc: str) -> Any:
-    return _setting(default, doc, "one of " + ", ".join(choices), _text("|".join(choices)))
-
-
-def _limit(default: str, doc: str) -> Any:
-    allowed = "PER_SECOND/BURST, each a whole number from 1 to 99999"
-    return _setting(default, doc, allowed, _text(r"[1-9]\d{0,4}/[1-9]\d{0,4}"))
-
-
 _KEY = r"[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}"
 _SIGNING = r"[A-Za-z0-9_-]{1,32}:[!-+\--~]{32,256}"
 _ORIGIN = r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?"
-_SERVER = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    kafka: str = _setting(
+    kafka: str = setting(
         "localhost:9092",
         "Kafka bootstrap servers.",
         "host:port with a port from 1 to 65535, several separated by commas",
-        _servers,
+        servers,
     )
-    redis: RedisUrl = _setting(
+    redis: RedisUrl = setting(
         "redis://localhost:6379/0",
         "The Redis that holds sessions and recommendations. A password in it is never printed.",
         "redis://, rediss://, redis+cluster:// or rediss+cluster:// with [user:password@]host[:port][/db], "
         "where db is a number, of a cluster 0",
         _redis_url,
     )
-    bundle: str = _setting(
+    bundle: str = setting(
         "bundle",
         "The directory of the bundle that ranks, or a folder of bundles, of which the one that `current` names ranks.",
         "a path",
-        _text(r"[^\x00]{1,4096}"),
+        text(r"[^\x00]{1,4096}"),
     )
-    topic_prefix: str = _setting(
+    topic_prefix: str = setting(
         "",
         "Put before every topic name, so that several installations share one Kafka.",
         "up to 64 letters, digits, dots, dashes and underscores, or nothing",
-        _text(r"[A-Za-z0-9._-]{0,64}"),
+        text(r"[A-Za-z0-9._-]{0,64}"),
     )
-    topic_epoch: str = _setting(
+    topic_epoch: str = setting(
         "",
         "Overrides the topic's epoch, which is otherwise read from Kafka's topic id.",
         "8 hexadecimal digits, lower-case, or nothing",
-        _text(r"(?:[0-9a-f]{8})?"),
+        text(r"(?:[0-9a-f]{8})?"),
     )
-    partitions: int = _number(8, 1, 1024, "Partitions that `topics create` gives clickstream and recommendations.")
-    replication: int = _number(1, 1, 7, "Replicas that `topics create` gives every topic.")
-    clickstream_hours: int = _number(
+    partitions: int = number(8, 1, 1024, "Partitions that `topics create` gives clickstream and recommendations.")
+    replication: int = number(1, 1, 7, "Replicas that `topics create` gives every topic.")
+    clickstream_hours: int = number(
         168, 1, 8760, "Hours that clickstream is retained; at most as long as your privacy notice says."
     )
-    group: str = _setting(
+    group: str = setting(
         "nextclick",
         "The consumer group of the workers.",
         "1 to 128 letters, digits, dots, dashes and underscores",
-        _text(r"[A-Za-z0-9._-]{1,128}"),
+        text(r"[A-Za-z0-9._-]{1,128}"),
     )
-    session_timeout_ms: int = _number(
+    session_timeout_ms: int = number(
         10_000, 1_000, 60_000, "Milliseconds without a heartbeat after which Kafka gives a worker's partitions away."
     )
-    group_instance: str = _setting(
+    group_instance: str = setting(
         "",
         "This worker's static name in its group, another for each worker; Kafka keeps its partitions for it for the "
         "session timeout, and nobody else has them meanwhile. Empty: Kafka names it at each start, others take over "
         "at once, which keeps lists fresher (docs/architecture.md).",
         "up to 128 letters, digits, dots, dashes and underscores, or nothing",
-        _text(r"[A-Za-z0-9._-]{0,128}"),
+        text(r"[A-Za-z0-9._-]{0,128}"),
     )
-    profiles: str = _choice(
+    profiles: str = choice(
         "off",
         ("off", "on", "rank"),
         "on: what clicks with a `user_id` and consent tell of the user across sessions is kept in Redis. rank: and "
         "sessions are ranked with it in front, which helps where the bundle learned from whole histories of users and "
         "nowhere else; docs/sessions.md says how.",
     )
-    profile_days: int = _number(90, 1, 730, "Days after a user's last click that Redis keeps the profile.")
-    commit_interval_ms: int = _number(
+    profile_days: int = number(90, 1, 730, "Days after a user's last click that Redis keeps the profile.")
+    commit_interval_ms: int = number(
         500, 50, 1_000, "Milliseconds between commits of acknowledged offsets; what a kill makes Kafka deliver again."
     )
-    fetch_wait_ms: int = _number(
+    fetch_wait_ms: int = number(
         500,
         1,
         1_500,
         "Milliseconds that the broker may hold a fetch while it has nothing. Apache Kafka answers as soon as it has "
         "something; the sandbox's broker only looks again and again, the oftener the shorter this is.",
     )
-    batch_max: int = _number(256, 1, 4_096, "The most events that are folded in one round trip to Redis.")
-    queue_max: int = _number(1_024, 16, 65_536, "The most events that wait in memory for the fold.")
-    rank_batch_max: int = _number(32, 1, 1_024, "The most sessions that are ranked in one go.")
-    retry_budget_s: int = _number(
+    batch_max: int = number(256, 1, 4_096, "The most events that are folded in one round trip to Redis.")
+    queue_max: int = number(1_024, 16, 65_536, "The most events that wait in memory for the fold.")
+    rank_batch_max: int = number(32, 1, 1_024, "The most sessions that are ranked in one go.")
+    retry_budget_s: int = number(
         45, 1, 55, "Seconds that an unreachable Kafka or Redis is retried before the worker ends with 70."
     )
-    redis_replica_lag_s: int = _number(
+    redis_replica_lag_s: int = number(
         10,
         1,
         3_600,
         "The min-replicas-max-lag of your Redis, in seconds: how long a primary may take writes that no replica "
         "confirms. After a failover clicks are read again from 1.5 times as long before it, and at least from 15 s.",
     )
-    start_wait_s: int = _number(60, 0, 600, "Seconds that a start waits for Kafka and Redis before it ends with 69.")
-    stall_limit_s: int = _number(
+    start_wait_s: int = number(60, 0, 600, "Seconds that a start waits for Kafka and Redis before it ends with 69.")
+    stall_limit_s: int = number(
         30,
         5,
         600,
         "Seconds that records may wait on a partition while none of it is acknowledged; then the worker ends with 70.",
     )
-    block_limit_s: int = _number(
+    block_limit_s: int = number(
         30, 5, 600, "Seconds that the worker's event loop may be blocked; then the worker ends with 70."
     )
-    ready_within_s: int = _number(
+    ready_within_s: int = number(
         10, 1, 3_600, "Seconds that a starting worker may still lag behind when `/ready` first says 200."
     )
-    metrics_host: str = _setting(
+    metrics_host: str = setting(
         "127.0.0.1",
         "The address that Prometheus metrics, `/ready` and `/live` are served on.",
         "an address of this host",
-        _text(r"[A-Za-z0-9.:_-]{1,255}"),
+        text(r"[A-Za-z0-9.:_-]{1,255}"),
     )
-    metrics_port: int = _number(
+    metrics_port: int = number(
         0,
         0,
         65_535,
         "The port that Prometheus metrics, `/ready` and `/live` are served on; 0 serves none. Each worker on a host "
         "needs one of its own.",
     )
-    security: str = _choice(
+    security: str = choice(
         "on",
         ("on", "off"),
         "on: the endpoint asks for a site key, believes sessions only with a token, and limits how often it is asked. "
         "off: whoever reaches it may name any session, which is for a demonstration on one host.",
     )
-    site: str = _setting(
+    site: str = setting(
         "shop",
         "The name of this installation in session tokens; a token for another site proves nothing here.",
         "1 to 64 letters, digits, dots, dashes and underscores",
-        _text(r"[A-Za-z0-9._-]{1,64}"),
+        text(r"[A-Za-z0-9._-]{1,64}"),
     )
-    site_keys: str = _setting(
+    site_keys: str = setting(
         "",
         "The publishable keys that pages of the shop may use, as `nextclick key` prints them: a name and the key's "
         "SHA-256. Two while one takes the other's place.",
         "name:64 hexadecimal digits, several separated by commas, or nothing",
-        _text(f"(?:{_KEY}(?:,{_KEY})*)?"),
+        text(f"(?:{_KEY}(?:,{_KEY})*)?"),
     )
-    token_secrets: Secret = _setting(
+    token_secrets: Secret = setting(
         "",
         "What session tokens are signed with, as `nextclick key --secret` prints it; the first signs, all prove. Never "
         "printed. Better in a file of its own: `@/path`, one a line.",
         "name:secret of at least 32 characters, several separated by commas, or @/path, or nothing",
         _secret(rf"(?:{_SIGNING}(?:,{_SIGNING})*|@/[^\x00,]{{1,4096}})?"),
     )
-    cors_origins: str = _setting(
+    cors_origins: str = setting(
         "",
         "Origins of the pages that may ask from a browser; compared exactly.",
         "https://host[:port] or http://host[:port] in lower case, several separated by commas, or nothing",
-        _text(f"(?:{_ORIGIN}(?:,{_ORIGIN})*)?"),
+        text(f"(?:{_ORIGIN}(?:,{_ORIGIN})*)?"),
     )
-    trusted_proxies: str = _setting(
+    trusted_proxies: str = setting(
         "",
         "Networks of the proxies in front of the endpoint, whose `X-Forwarded-For` is believed.",
         "networks such as 10.0.0.0/8 or fd00::/8, several separated by commas, or nothing",
-        _networks,
+        networks,
     )
-    key_limit: str = _limit(
+    key_limit: str = limit(
         "5000/10000", "Requests a second with one site key, which all shoppers of the shop share, and how many at once."
     )
-    session_limit: str = _limit("2/10", "Requests a second for one session, and how many at once.")
-    address_limit: str = _limit(
+    session_limit: str = limit("2/10", "Requests a second for one session, and how many at once.")
+    address_limit: str = limit(
         "20/40", "Requests a second from one address (of IPv6 from one /64 network), and how many at once."
     )
-    serve_host: str = _setting(
+    serve_host: str = setting(
         "127.0.0.1",
         "The address that the endpoint serves on.",
         "an address of this host",
-        _text(r"[A-Za-z0-9.:_-]{1,255}"),
+        text(r"[A-Za-z0-9.:_-]{1,255}"),
     )
-    serve_port: int = _number(8_080, 1, 65_535, "The port that the endpoint serves on; all its processes share it.")
-    serve_processes: int = _number(
+    serve_port: int = number(8_080, 1, 65_535, "The port that the endpoint serves on; all its processes share it.")
+    serve_processes: int = number(
         1, 1, 256, "Processes of the endpoint; process i serves its metrics and health on `metrics_port` + i."
     )
-    connections_max: int = _number(4_096, 16, 65_536, "Connections that one process of the endpoint holds open.")
-    streams_max: int = _number(2_000, 0, 65_536, "Streams that one process of the endpoint holds open.")
-    redis_read_ms: int = _number(
+    connections_max: int = number(4_096, 16, 65_536, "Connections that one process of the endpoint holds open.")
+    streams_max: int = number(2_000, 0, 65_536, "Streams that one process of the endpoint holds open.")
+    redis_read_ms: int = number(
         80,
         5,
         2_000,
         "Milliseconds that a request waits for Redis; then it is answered from what the process knows, and for a "
         "moment nobody asks Redis.",
     )
-    drain_s: int = _number(
+    drain_s: int = number(
         3,
         0,
         60,
         "Seconds between the signal to end, from which on `/ready` says 503, and the endpoint's letting nobody in any "
         "more: as long as your load balancer takes to notice.",
     )
-    events_wait_ms: int = _number(
+    events_wait_ms: int = number(
         2_000,
         100,
         30_000,
         "Milliseconds that the endpoint waits for Kafka to take events, or an order to erase, before it answers 503.",
     )
-    placements: str = _setting(
+    placements: str = setting(
         "",
         "The TOML file of the shop's placements and their rules, which docs/placements.md describes. Empty: there is "
         "only `default`, which has none.",
         "a path, or nothing",
-        _text(r"[^\x00]{0,4096}"),
+        text(r"[^\x00]{0,4096}"),
     )
-    log_level: str = _choice("info", ("debug", "info", "warning", "error"), "The least that is logged.")
+    log_level: str = choice("info", ("debug", "info", "warning", "error"), "The least that is logged.")
 
     @classmethod
     def read(cls, environment: Mapping[str, str], table: Mapping[str, object]) -> Settings:
@@ -364,9 +317,9 @@ class Settings:
             if name not in known:
                 raise SettingsError(f"{shown} is not a setting; docs/configuration.md lists them all")
             try:
-                values[name] = known[name].metadata[_CAST](value)
+                values[name] = known[name].metadata[CAST](value)
             except ValueError:
-                allowed = known[name].metadata[_ALLOWED]
+                allowed = known[name].metadata[ALLOWED]
                 raise SettingsError(f"{shown} is {_shown(name, value)}; allowed is {allowed}") from None
         return cls(**values)
 
@@ -379,7 +332,7 @@ def reference() -> str:
     """docs/configuration.md, whole."""
     rows = [
         f"| `{ENVIRONMENT_PREFIX}{spec.name.upper()}` | `{spec.name}` | {_default(spec.default)} "
-        f"| {spec.metadata[_ALLOWED]} | {spec.metadata[_DOC]} |"
+        f"| {spec.metadata[ALLOWED]} | {spec.metadata[DOC]} |"
         for spec in fields(Settings)
     ]
     head = [
