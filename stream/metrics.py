@@ -8,6 +8,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from serving.state.inventory import Inventory
 from stream.progress import Lane
 from stream.stages import Stages
 
@@ -17,10 +18,11 @@ _LOOP_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
 
 
-class Metrics:
+class Metrics(Inventory):
     """One registry a process, passed in, so that tests and several workers do not meet in a global."""
 
     def __init__(self, registry: CollectorRegistry, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(registry)
         self.registry = registry
         self.stages = Stages(registry, clock)
         self.events = Counter(
@@ -83,31 +85,6 @@ class Metrics:
             "1 while ranking takes the latest first, since not everybody's turn would come within a second.",
             registry=registry,
         )
-        self.catalogue_entries = Counter(
-            "nextclick_catalogue_entries", "Entries of the catalogue that were read.", registry=registry
-        )
-        self.catalogue_unreadable = Counter(
-            "nextclick_catalogue_unreadable",
-            "Records of the catalogue that say nothing of any item.",
-            ["reason"],
-            registry=registry,
-        )
-        self.catalogue_hidden = Gauge(
-            "nextclick_catalogue_hidden_items", "The model's items that are not to be had.", registry=registry
-        )
-        self.catalogue_newcomers = Gauge(
-            "nextclick_catalogue_newcomers", "Items that rank and came after the bundle was made.", registry=registry
-        )
-        self.bundle_swaps = Counter(
-            "nextclick_bundle_swaps", "Bundles that took the place of another.", registry=registry
-        )
-        self.bundle_refused = Counter(
-            "nextclick_bundle_refused",
-            "Bundles that did not get to rank; the one in service stayed.",
-            ["reason"],
-            registry=registry,
-        )
-        self.model = Gauge("nextclick_model", "The model in service.", ["version"], registry=registry)
         self.model_trained = Gauge(
             "nextclick_model_trained_timestamp_seconds",
             "When the model in service was made, in seconds since the epoch.",

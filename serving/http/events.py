@@ -82,8 +82,10 @@ class Takes(Protocol):
     async def send(self, records: Sequence[Outgoing]) -> list[Landed | None]: ...
 
 
-def operations(clickstream: Takes, topic: str, now: Callable[[], int]) -> list[Operation[Any]]:
-    """`topic` is where clicks go, `now` the time of those that tell none."""
+def operations(
+    clickstream: Takes, topic: str, now: Callable[[], int], counted: Callable[[str], object]
+) -> list[Operation[Any]]:
+    """`topic` is where clicks go, `now` the time of those that tell none; `counted` is told what became of each."""
 
     async def answer(_: Nothing, request: Request, caller: Caller) -> Response:
         if not caller.trusted and caller.session_id is None:
@@ -94,7 +96,10 @@ def operations(clickstream: Takes, topic: str, now: Callable[[], int]) -> list[O
         clicks = {index: each for index, each in enumerate(judged) if isinstance(each, Posted)}
         records = [Outgoing(topic, click.session_id.encode(), encode(click)) for click in clicks.values()]
         landed = await clickstream.send(records) if records else []
-        return _answered(judged, dict(zip(clicks, landed, strict=True)))
+        places = dict(zip(clicks, landed, strict=True))
+        for index, each in enumerate(judged):
+            counted(each.reason if isinstance(each, Refusal) else "accepted" if places[index] else "unavailable")
+        return _answered(judged, places)
 
     return [
         Operation(

@@ -7,14 +7,16 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from serving.http.answered import Answered
+from serving.state.inventory import Inventory
 
 _LATENCY_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5, 30)
 
 
-class Metrics:
+class Metrics(Inventory):
     """One registry a process, passed in."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
         self.registry = registry
         self.answered = Answered(registry)
         self.redis_seconds = Histogram(
@@ -60,23 +62,6 @@ class Metrics:
         )
         self.degraded = Gauge(
             "nextclick_http_degraded", "1 for what this process does without at the moment.", ["service"],
-            registry=registry,
-        )  # fmt: skip
-        self.model = Gauge("nextclick_model", "The model in service.", ["version"], registry=registry)
-        self.catalogue_entries = Counter(
-            "nextclick_catalogue_entries", "Entries of the catalogue that were read.", registry=registry
-        )
-        self.catalogue_hidden = Gauge(
-            "nextclick_catalogue_hidden_items", "The model's items that are not to be had.", registry=registry
-        )
-        self.catalogue_newcomers = Gauge(
-            "nextclick_catalogue_newcomers", "Items that rank and came after the bundle was made.", registry=registry
-        )
-        self.bundle_swaps = Counter(
-            "nextclick_bundle_swaps", "Bundles that took the place of another.", registry=registry
-        )
-        self.bundle_refused = Counter(
-            "nextclick_bundle_refused", "Bundles that did not get to answer; the one in service stayed.", ["reason"],
             registry=registry,
         )  # fmt: skip
 

@@ -83,7 +83,7 @@ class Endpoint:
         endless = Patience(float("inf"), time.monotonic, asyncio.sleep)
         self._shelf = Shelf(
             Following(Path(settings.bundle)),
-            lambda: Catalogue(settings.kafka, names.catalog, settings.fetch_wait_ms),
+            lambda: Catalogue(settings.kafka, names.catalog, settings.fetch_wait_ms, self._unreadable),
             endless,
             time.monotonic,
             self.metrics,
@@ -103,7 +103,7 @@ class Endpoint:
             *self._streams.operations(),
             *ranking.operations(),
             *SimilarProducts(self._shelf, readings, placements, self.metrics, _now_ms).operations(),
-            *events.operations(self._clickstream, self._clickstream.names.clickstream, _now_ms),
+            *events.operations(self._clickstream, names.clickstream, _now_ms, self._event),
             *erase.operations(Erasure(self._clickstream, self._store)),
         ]
         app = App([*own, *docs.operations(own)], self._guard, self.metrics)
@@ -153,6 +153,12 @@ class Endpoint:
         self._polls.draining = self._streams.draining = True
         self._bells.ring_all()
         await self._server.stop(_END_S)
+
+    def _event(self, outcome: str) -> None:
+        self.metrics.events.labels(outcome).inc()
+
+    def _unreadable(self, reason: str) -> None:
+        self.metrics.catalogue_unreadable.labels(reason).inc()
 
     async def _look(self) -> None:
         while True:

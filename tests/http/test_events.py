@@ -64,9 +64,10 @@ async def post(
     media_type: str = JSON,
     topic: str = "clicks",
     now: int = NOW,
+    counted: Callable[[str], object] = str,
 ) -> Response:
     """`body` as it is where it is bytes, else as JSON."""
-    (operation,) = events.operations(clickstream, topic, lambda: now)
+    (operation,) = events.operations(clickstream, topic, lambda: now, counted)
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = Request("POST", "/v1/events", "", {"content-type": media_type}, sent)
     answer = await operation.answer(Nothing(), request, caller)
@@ -222,6 +223,16 @@ def test_a_refusal_names_the_field_and_repeats_nothing(changes: dict[str, object
     assert [(each.index, each.field, each.reason) for each in told.refused] == [(0, field, reason)]
     assert b"secret" not in answer.body
     assert memory.taken == []
+
+
+@pytest.mark.parametrize(("away", "fate"), [(False, "accepted"), (True, "unavailable")])
+def test_what_became_of_each_event_is_counted(away: bool, fate: str) -> None:
+    outcomes: list[str] = []
+    sent = [event(session_id="s"), event(session_id="s", type="stare"), event(session_id="s", consent=False)]
+
+    asyncio.run(post(Memory(away=away), sent, counted=outcomes.append))
+
+    assert outcomes == [fate, "invalid", "consent"]
 
 
 def test_a_broken_line_leaves_the_others_alone() -> None:
