@@ -5,7 +5,7 @@ Whose token it is not gets the same answer for every id, so that nobody learns w
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -35,11 +35,16 @@ class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     user_id: Label
 
 
-def operations(erasure: Erases) -> list[Operation[Any]]:
+def operations(erasure: Erases, forget: Callable[[str], object]) -> list[Operation[Any]]:
+    """`forget` drops what this process itself still knows of a session."""
+
     async def session(parameters: Session, _: Request, caller: Caller) -> Response:
         if not caller.may_see(parameters.session_id):
             raise Refused(403, "session", "a session is erased with its own token")
-        return await _erased(erasure.session(parameters.session_id))
+        try:
+            return await _erased(erasure.session(parameters.session_id))
+        finally:
+            forget(parameters.session_id)
 
     async def user(parameters: User, _: Request, caller: Caller) -> Response:
         if not caller.trusted and caller.user_id != parameters.user_id:

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 
+from schemas.errors import InvariantError
 from schemas.settings import Settings
 from schemas.topics import Topics
 from serving.http import docs, erase, events, loop
@@ -104,7 +105,7 @@ class Endpoint:
             *ranking.operations(),
             *SimilarProducts(self._shelf, readings, placements, self.metrics, _now_ms).operations(),
             *events.operations(self._clickstream, names.clickstream, _now_ms, self._event),
-            *erase.operations(Erasure(self._clickstream, self._store)),
+            *erase.operations(Erasure(self._clickstream, self._store), readings.forget),
         ]
         app = App([*own, *docs.operations(own)], self._guard, self.metrics)
         self._server = Server(app, Bounds(), settings.connections_max)
@@ -130,9 +131,10 @@ class Endpoint:
         await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
         await self._end()
         waiting.cancel()
+        failed = [task for task in tasks if task.done()]
+        for task in failed:
+            log.critical("the endpoint ends on a defect", exc_info=task.exception())
         for task in tasks:
-            if task.done() and not task.cancelled() and task.exception() is not None:
-                log.critical("the endpoint ends on a defect", exc_info=task.exception())
             task.cancel()
         await asyncio.gather(*tasks, waiting, return_exceptions=True)
         await self._shelf.close()
@@ -141,6 +143,8 @@ class Endpoint:
         await self._store.close()
         await self._pipeline.close()
         await self._counting.close()
+        if failed:
+            raise InvariantError("a part of the endpoint ended that never does; its log has why, start it again")
 
     async def _end(self) -> None:
         self.health.draining.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -52,12 +53,16 @@ class Paper:
     user = session
 
 
-def delete(erasure: Erases, parameters: Session | User, caller: Caller = TRUSTED) -> int:
-    return asyncio.run(_delete(erasure, parameters, caller))
+def delete(
+    erasure: Erases, parameters: Session | User, caller: Caller = TRUSTED, forget: Callable[[str], object] = str
+) -> int:
+    return asyncio.run(_delete(erasure, parameters, caller, forget))
 
 
-async def _delete(erasure: Erases, parameters: Session | User, caller: Caller = TRUSTED) -> int:
-    operation = next(each for each in erase.operations(erasure) if each.parameters is type(parameters))
+async def _delete(
+    erasure: Erases, parameters: Session | User, caller: Caller = TRUSTED, forget: Callable[[str], object] = str
+) -> int:
+    operation = next(each for each in erase.operations(erasure, forget) if each.parameters is type(parameters))
     answer = await operation.answer(parameters, Request("DELETE", "/"), caller)
     assert isinstance(answer, Response)
     assert answer.body == b""
@@ -104,6 +109,14 @@ def test_who_does_not_is_told_the_same_for_every_id(caller: Caller) -> None:
 
     assert len(told) == 2
     assert paper.asked == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_process_that_is_asked_to_erase_drops_what_it_kept_itself(fails: bool) -> None:
+    forgotten: list[str] = []
+    with suppress(Refused):
+        delete(Paper(fails=fails), Session("s"), forget=forgotten.append)
+    assert forgotten == ["s"]
 
 
 def test_an_order_that_kafka_does_not_take_is_not_passed_off_as_done() -> None:
