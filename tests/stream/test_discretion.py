@@ -23,12 +23,12 @@ from tests.kit.defects import Defect
 from tests.kit.load import message
 from tests.kit.redis_server import RedisServer
 from tests.kit.shop import Shop
-from tests.kit.worker import Worker, environment, summed
+from tests.kit.worker import Worker, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 _WITHIN_S: Final = 120.0
-_ERASED: Final = 'nextclick_events_total{outcome="erased",'
+_EVENTS: Final = "nextclick_events_total{"
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_neither_a_worker_nor_a_verb_names_a_shopper_whatever_they_meet(shop: Sh
     without_consent = [msgspec.structs.replace(click, consent=False) for click in refused]
     sent = [*good, *good, *late, *refused, *without_consent, *erased]
     topic.produce(shop.settings.kafka, shop.names.clickstream, [*map(message, sent), *poisoned])
-    topic.eventually(partial(_counts, worker, _ERASED, len(refused)), "who gave no consent is forgotten", _WITHIN_S)
+    topic.eventually(partial(_met, worker, len(refused)), "who gave no consent is forgotten", _WITHIN_S)
 
     # every verb that an operator runs beside it
     answers = [
@@ -64,7 +64,7 @@ def test_neither_a_worker_nor_a_verb_names_a_shopper_whatever_they_meet(shop: Sh
             ("dead", "replay", "--dry-run"),
         )
     ]
-    topic.eventually(partial(_counts, worker, _ERASED, len(refused) + 1), "who was to be is erased", _WITHIN_S)
+    topic.eventually(partial(_met, worker, len(refused) + 1), "who was to be is erased", _WITHIN_S)
 
     # a Redis that is away for a while, a look at what the worker does, and one of its keys spoiled
     redis.pause()
@@ -106,5 +106,7 @@ def _clicks(shop: Shop, secret: str, part: str) -> list[Click]:
     ]
 
 
-def _counts(worker: Worker, sample: str, goal: int) -> bool:
-    return summed(worker.metrics(), sample) >= goal
+def _met(worker: Worker, orders: int) -> bool:
+    """So many orders to erase have come to it. Who gives one carries it out as well, and the worker may come second."""
+    told = worker.metrics().items()
+    return sum(count for name, count in told if name.startswith(_EVENTS) and 'type="erase"' in name) >= orders
