@@ -9,25 +9,26 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from schemas.errors import ServiceError
 from serving.http import beacon
+from serving.http.admission import Admission
+from serving.http.begun import Begun
 from serving.http.metrics import Metrics
 from serving.http.operations import Answer, Operation
 from serving.http.problems import Refused
 from serving.http.request import Caller, Request
-from serving.http.response import Response
+from serving.http.response import Headers, Response
 
 log = logging.getLogger(__name__)
-
-Headers = tuple[tuple[str, str], ...]
 
 _NO_SUCH_ADDRESS: Final = Refused(404, "not_found", "there is no such address; /docs tells which there are")
 _UNFORESEEN: Final = Refused(500, "defect", "it is in our log; nothing about your request needs to change")
 _RETRY: Final = (("Retry-After", "1"),)
+_ANYBODY: Final = Admission(Caller())
 #: A request's path is shown in the metrics by its operation, since anything else is the client's to choose.
 _ELSEWHERE: Final = "elsewhere"
 
@@ -35,9 +36,9 @@ _ELSEWHERE: Final = "elsewhere"
 class Guards(Protocol):
     """Who may ask, how often, and from which pages."""
 
-    async def admit(self, request: Request, *, stream: bool) -> Caller: ...
+    def admit(self, request: Request, *, stream: bool) -> Admission: ...
 
-    async def admit_beacon(self, key: str, token: str, request: Request) -> Caller: ...
+    def admit_beacon(self, key: str, token: str, request: Request) -> Admission: ...
 
     def headers(self, request: Request) -> Headers: ...
 
@@ -80,20 +81,44 @@ class App:
             answer = _UNFORESEEN.response()
         status = answer.status if isinstance(answer, Response) else 200
         self._metrics.answered.add(name, status, time.perf_counter() - began)
-        ours = self._guard.headers(request)
-        return replace(answer, headers=(*answer.headers, *ours)) if ours else answer
+        return answer.bearing(self._guard.headers(request))
 
-    async def _answer(self, operation: Operation[Any], named: Mapping[str, str], request: Request) -> Answer:
-        caller = await self._admitted(operation, request)
-        return await operation.answer(operation.parse(named, request.query), request, caller)
+    def _answer(
+        self, operation: Operation[Any], named: Mapping[str, str], request: Request
+    ) -> Coroutine[Any, Any, Answer]:
+        admission = self._admitted(operation, request)
+        at_once = operation.asks_at_once and admission.caller.session_id is not None
+        return (self._meanwhile if at_once else self._then)(operation, named, request, admission)
 
-    async def _admitted(self, operation: Operation[Any], request: Request) -> Caller:
+    async def _then(
+        self, operation: Operation[Any], named: Mapping[str, str], request: Request, admission: Admission
+    ) -> Answer:
+        await admission.counted()
+        return await operation.answer(operation.parse(named, request.query), request, admission.caller)
+
+    async def _meanwhile(
+        self, operation: Operation[Any], named: Mapping[str, str], request: Request, admission: Admission
+    ) -> Answer:
+        """Both questions to Redis go out together. Who is over the limit is told nothing else."""
+        try:
+            answering = Begun(operation.answer(operation.parse(named, request.query), request, admission.caller))
+        except Refused:
+            await admission.counted()
+            raise
+        try:
+            await admission.counted()
+        except BaseException:
+            answering.close()
+            raise
+        return await answering
+
+    def _admitted(self, operation: Operation[Any], request: Request) -> Admission:
         if operation.public:
-            return Caller()
+            return _ANYBODY
         if beacon.MEDIA_TYPE in operation.bodies and beacon.is_one(request):
             sent = beacon.read(request)
-            return await self._guard.admit_beacon(sent.key, sent.token, request)
-        return await self._guard.admit(request, stream=operation.is_stream)
+            return self._guard.admit_beacon(sent.key, sent.token, request)
+        return self._guard.admit(request, stream=operation.is_stream)
 
     def _found(self, request: Request) -> tuple[Operation[Any], Mapping[str, str]]:
         route, named = self._route(request.path)

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import httptools
 
@@ -90,14 +90,12 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._ending:
             return
-        if not self._reading:
-            self._reading = True
-            self._within(self._bounds.head_s)
+        self._reading = True
         try:
             self._head_bytes += 0 if self._in_body else len(data)
             self._parser.feed_data(data)
-            if not self._in_body and self._reading and self._head_bytes > _HEAD_MAX + _URL_MAX:
-                raise Refused(431, "headers", f"at most {_HEAD_MAX} bytes of headers are read")
+            if self._reading:
+                self._read_on()
         except Refused as refused:
             self._refuse(refused)
         except httptools.HttpParserUpgrade:
@@ -139,7 +137,6 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_body = True
-        self._within(self._bounds.body_s)
         version = self._parser.get_http_version()
         if version not in ("1.1", "1.0"):
             raise Refused(400, "invalid", "HTTP/1.1 and HTTP/1.0 are spoken here")
@@ -186,11 +183,17 @@ class Connection(asyncio.Protocol):
         self._waiting.append((request, last))
         if self._serving is None:
             self._serving = self._loop.create_task(self._serve())
-            self._serving.add_done_callback(self._served)
         elif len(self._waiting) >= _PIPELINED_MAX:
             self._transport.pause_reading()
 
     async def _serve(self) -> None:
+        try:
+            await self._answer_all()
+        except Exception:  # the outermost edge: a defect of ours leaves nobody with half an answer
+            log.exception("an answer broke off on a defect")
+            self._transport.abort()
+
+    async def _answer_all(self) -> None:
         """What waits, in the order it came."""
         while self._waiting:
             request, last = self._waiting.popleft()
@@ -211,12 +214,6 @@ class Connection(asyncio.Protocol):
         self._transport.resume_reading()
         if not self._reading:
             self._within(self._bounds.idle_s)
-
-    def _served(self, serving: asyncio.Task[None]) -> None:
-        """A defect of ours leaves nobody with half an answer and an open connection."""
-        if not serving.cancelled() and serving.exception() is not None:
-            log.error("an answer broke off on a defect", exc_info=serving.exception())
-            self._transport.abort()
 
     async def _stream(self, stream: Stream, *, bare: bool) -> None:
         self._transport.write(head.streamed(stream))
@@ -254,9 +251,20 @@ class Connection(asyncio.Protocol):
         self._header_bytes = self._header_count = self._head_bytes = 0
         self._body = bytearray()
         self._in_body = False
+        #: What time is being allowed for: nothing yet, the head, or the body.
+        self._timed: Literal["", "head", "body"] = ""
 
     def _too_large(self) -> Refused:
         return Refused(413, "too_large", f"at most {self._bounds.body_max} bytes of body are read")
+
+    def _read_on(self) -> None:
+        """There is more to come: it may take its time, and no more."""
+        if not self._in_body and self._head_bytes > _HEAD_MAX + _URL_MAX:
+            raise Refused(431, "headers", f"at most {_HEAD_MAX} bytes of headers are read")
+        part: Literal["head", "body"] = "body" if self._in_body else "head"
+        if self._timed != part:
+            self._timed = part
+            self._within(self._bounds.body_s if self._in_body else self._bounds.head_s)
 
     def _within(self, seconds: float) -> None:
         self._due_s = self._loop.time() + seconds

@@ -6,9 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from serving.http.request import Request
-from serving.http.response import Response
-
-Headers = tuple[tuple[str, str], ...]
+from serving.http.response import Headers, Response
 
 _METHODS: Final = ("GET", "POST", "DELETE")
 _ASKED: Final = "X-Api-Key, X-Session-Token, Content-Type, If-None-Match, Last-Event-ID"

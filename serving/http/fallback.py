@@ -14,7 +14,7 @@ from schemas import recommendation
 from schemas.placement import Placement
 from schemas.recommendation import ANYBODY, PUBLISHED, Item, Model, Recommendation, TriggeredBy
 from schemas.session import Session
-from serving.http.lists import Made, etag
+from serving.http.lists import Made
 from serving.http.placements import Placements
 from serving.http.shelf import BUNDLE
 from serving.ranking import demand
@@ -129,4 +129,4 @@ class Fallback:
 
 def _made(body: Recommendation) -> Made:
     encoded = recommendation.encode(body)
-    return Made(encoded, etag(encoded), "", body.generated_at, body.model.version, body.fallback)
+    return Made.of(encoded, "", body.generated_at, body.model.version, body.fallback)

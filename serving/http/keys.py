@@ -22,6 +22,7 @@ _LENGTH_MAX: Final = 128
 class SiteKeys:
     def __init__(self, hashes: Sequence[tuple[str, bytes]]) -> None:
         self._hashes = tuple(hashes)
+        self._good: dict[str, str] = {}
 
     @classmethod
     def read(cls, setting: str) -> Self:
@@ -32,13 +33,19 @@ class SiteKeys:
         return bool(self._hashes)
 
     def name_of(self, key: str) -> str | None:
-        """Which of the keys it is. All are compared, and each whole, whatever is found."""
+        """Which of the keys it is. One that was good is known again: only who has it sees that it takes less time."""
+        return self._good.get(key) or self._compared(key)
+
+    def _compared(self, key: str) -> str | None:
+        """All are compared, and each whole, whatever is found."""
         if len(key) > _LENGTH_MAX:
             return None
         digest, found = _digest(key), None
         for name, known in self._hashes:
             if compare_digest(digest, known):
                 found = name
+        if found is not None:
+            self._good[key] = found
         return found
 
 

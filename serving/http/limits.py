@@ -1,6 +1,7 @@
 """How often may be asked: buckets in Redis that all processes share, or this process's own while Redis does not answer.
 
-Requests that come while Redis is being asked go with the next question, all in one script.
+Requests that come while Redis is being asked go with the next question, all in one script; it travels with whatever
+else they ask of Redis.
 """
 
 from __future__ import annotations
@@ -9,16 +10,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, cast
 
-from schemas.errors import NextclickError
 from serving.http.buckets import Bucket, Buckets, By, Shortage
 from serving.state import scripts
-from serving.state.gathered import Runs
-from serving.state.pipeline import Call
+from serving.state.gathered import Joint
+from serving.state.pipeline import Call, Reply
 
-#: A request does not wait longer to be counted.
-_ANSWER_S: Final = 0.05
-#: Between looks whether a Redis that was away, or slow, is back.
-_AWAY_S: Final = 1.0
 #: More make nobody's answer come sooner, and Lua takes no more values at once than some thousands.
 _TOGETHER_MAX: Final = 256
 
@@ -33,71 +29,52 @@ class Watch(Protocol):
     def counted_here(self) -> None: ...
 
 
+class Joins(Protocol):
+    """What this file needs of serving.state's Gathered."""
+
+    def join(self, joint: Joint) -> None: ...
+
+
 class Limits:
-    def __init__(self, redis: Runs, watch: Watch, clock_us: Callable[[], int]) -> None:
+    def __init__(self, redis: Joins, watch: Watch, clock_us: Callable[[], int]) -> None:
         self._redis = redis
         self._watch = watch
         self._clock_us = clock_us
         self._own = Buckets()
         self._waiting: list[Asked] = []
-        self._running: asyncio.Task[None] | None = None
-        self._away = False
+        #: Whom the question that is on its way is for.
+        self._asking: list[Asked] = []
 
-    async def take(self, buckets: Sequence[Bucket]) -> Shortage | None:
+    def take(self, buckets: Sequence[Bucket]) -> asyncio.Future[Shortage | None]:
         """What the request lacks; None when it may go on. It fails open: Redis being away refuses nobody."""
-        shortage = self._take_here(buckets) if self._away else await self._take_in_redis(buckets)
-        if shortage is not None:
-            self._watch.limited(shortage.by)
-        return shortage
-
-    async def close(self) -> None:
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait([self._running])
-
-    def _take_here(self, buckets: Sequence[Bucket]) -> Shortage | None:
-        self._watch.counted_here()
-        return self._own.take(buckets, self._clock_us())
-
-    async def _take_in_redis(self, buckets: Sequence[Bucket]) -> Shortage | None:
         future: asyncio.Future[Shortage | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((buckets, future))
-        if self._running is None:
-            self._running = asyncio.create_task(self._run(), name="limits")
-        return await future
+        if len(self._waiting) == 1:
+            self._redis.join(self)
+        return future
 
-    async def _run(self) -> None:
-        try:
-            while self._waiting:
-                together, self._waiting = self._waiting[:_TOGETHER_MAX], self._waiting[_TOGETHER_MAX:]
-                try:
-                    async with asyncio.timeout(_ANSWER_S):
-                        fates = await self._asked([buckets for buckets, _ in together])
-                except (NextclickError, TimeoutError):
-                    self._away = True
-                    self._waiting, together = [], together + self._waiting
-                    fates = [self._take_here(buckets) for buckets, _ in together]
-                for (_, future), fate in zip(together, fates, strict=True):
-                    if not future.done():
-                        future.set_result(fate)
-                while self._away:
-                    self._away = not await self._is_back()
-        finally:
-            self._running = None
+    def call(self) -> Call:
+        self._asking, self._waiting = self._waiting[:_TOGETHER_MAX], self._waiting[_TOGETHER_MAX:]
+        if self._waiting:
+            self._redis.join(self)
+        return question([buckets for buckets, _ in self._asking])
 
-    async def _is_back(self) -> bool:
-        await asyncio.sleep(_AWAY_S)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        try:
-            await self._asked([])
-        except NextclickError:
-            return False
-        return loop.time() - began < _ANSWER_S
+    def told(self, reply: Reply) -> None:
+        fates = answers([buckets for buckets, _ in self._asking], cast(list[bytes], reply))
+        for (_, future), shortage in zip(self._asking, fates, strict=True):
+            self._tell(future, shortage)
 
-    async def _asked(self, requests: Sequence[Sequence[Bucket]]) -> list[Shortage | None]:
-        (reply,) = await self._redis.run([question(requests)])
-        return answers(requests, cast(list[bytes], reply))
+    def failed(self) -> None:
+        now_us = self._clock_us()
+        for buckets, future in self._asking:
+            self._watch.counted_here()
+            self._tell(future, self._own.take(buckets, now_us))
+
+    def _tell(self, future: asyncio.Future[Shortage | None], shortage: Shortage | None) -> None:
+        if shortage is not None:
+            self._watch.limited(shortage.by)
+        if not future.done():  # whoever asked may have left
+            future.set_result(shortage)
 
 
 def question(requests: Sequence[Sequence[Bucket]]) -> Call:
@@ -117,6 +94,8 @@ def question(requests: Sequence[Sequence[Bucket]]) -> Call:
 
 def answers(requests: Sequence[Sequence[Bucket]], reply: Sequence[bytes]) -> list[Shortage | None]:
     _, fates, *waits = reply
+    if not waits:
+        return [None] * len(requests)
     waiting = iter(waits)
     return [
         Shortage(buckets[int(fate) - 1].by, int(next(waiting))) if fate != "0" else None

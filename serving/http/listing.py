@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 import msgspec
@@ -23,7 +22,7 @@ from schemas.errors import RedisError, ServiceError
 from schemas.placement import Placement
 from schemas.recommendation import PUBLISHED, Recommendation
 from serving.http.fallback import POPULAR, Fallback
-from serving.http.lists import Made, Wanted, etag
+from serving.http.lists import Made, Wanted
 from serving.http.metrics import Metrics
 from serving.http.placements import Placements
 from serving.http.rank import REDIS, OnDemand
@@ -34,6 +33,7 @@ from serving.state.readings import NOBODY, Held, Remembered
 
 #: Lists that were made, kept for who asks again.
 _MADE_MAX: Final = 8_192
+_NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class Reads(Protocol):
@@ -46,8 +46,7 @@ class Reads(Protocol):
     def last_good(self, session_id: str) -> Held | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(msgspec.Struct, frozen=True):
     """What there is to make a list of."""
 
     session_id: str
@@ -73,9 +72,8 @@ class Listing:
         self._on_demand = on_demand
         self._fallback = fallback
         self._metrics = metrics
-        self._cached = metrics.lists.labels("cached")
-        #: By all that a list is made of; the first made is the first to go.
-        self._made: dict[Hashable, Made] = {}
+        #: With all that it was made of; the first made is the first to go.
+        self._made: dict[Wanted, tuple[Hashable, Made]] = {}
 
     async def make(self, wanted: Wanted) -> Made:
         placement = self._placements.named(wanted.placement)
@@ -84,15 +82,15 @@ class Listing:
         found = await self._find(wanted.session_id, placement)
         if found.held is None and found.stale:
             return self._popular(wanted, placement, REDIS)
-        key = _key(wanted, found, placement, self._shelf.edition)
-        made = self._made.get(key)
+        basis = _basis(found, placement, self._shelf.edition)
+        kept = self._made.get(wanted)
+        if kept is not None and kept[0] == basis:
+            self._metrics.lists.add("cached")
+            return kept[1]
+        made = await self._make(wanted, found, placement)
         if made is None:
-            made = await self._make(wanted, found, placement)
-            if made is None:
-                return self._popular(wanted, placement, POPULAR)
-            self._keep(key, made)
-        else:
-            self._cached.inc()
+            return self._popular(wanted, placement, POPULAR)
+        self._keep(wanted, basis, made)
         return made
 
     async def _find(self, session_id: str, placement: Placement) -> _Found:
@@ -116,9 +114,9 @@ class Listing:
         if held is not None and wanted.is_plain and not found.stale:
             body = listed.shown(held.body, held.more, self._shelf.stocked)
             if body is held.body or len(listed.named(body)) == PUBLISHED:
-                self._metrics.lists.labels("stored").inc()
+                self._metrics.lists.add("stored")
                 told = held.triple, held.generated_at, held.model.version, held.fallback
-                return Made(body, etag(body), *told, held.applied)
+                return Made.of(body, *told, held.applied)
         limit = min(wanted.limit, placement.limit)
         if held is None:
             return await self._ranked(wanted, found, placement, limit, None)
@@ -134,7 +132,7 @@ class Listing:
         rules = self._placements.rules(placement, stocked.ranker.table)
         away = wanted.exclude | _withheld(placement, found.known)
         items = listed.placed(held.body, held.more, stocked, rules, away, limit)
-        self._metrics.lists.labels("last_good" if found.stale else "stored").inc()
+        self._metrics.lists.add("last_good" if found.stale else "stored")
         body = recommendation.decode(held.body)
         return listed.restated(body, items, placement.name, REDIS if found.stale else None)
 
@@ -149,34 +147,34 @@ class Listing:
             ranked = await self._on_demand.list(found.session_id, known, placement, wanted.exclude, limit)
         if ranked is None or known.session is None or (placed and len(ranked.items) <= len(placed.items)):
             return None
-        self._metrics.lists.labels("ranked").inc()
+        self._metrics.lists.add("ranked")
         if placed is not None and _version(placed) == _version(ranked):
             ranked = msgspec.structs.replace(ranked, revision=placed.revision)
         return _made(ranked, wanted, known.session.guards)
 
     def _popular(self, wanted: Wanted, placement: Placement, why: str) -> Made:
-        self._metrics.lists.labels("fallback").inc()
+        self._metrics.lists.add("fallback")
         limit = min(wanted.limit, placement.limit)
         if not (wanted.exclude or wanted.fields):
             return self._fallback.made(placement, limit, why)
         return _made(self._fallback.list(placement, limit, why, wanted.exclude), wanted, {})
 
-    def _keep(self, key: Hashable, made: Made) -> None:
-        if len(self._made) >= _MADE_MAX:
+    def _keep(self, wanted: Wanted, basis: Hashable, made: Made) -> None:
+        if wanted not in self._made and len(self._made) >= _MADE_MAX:
             del self._made[next(iter(self._made))]
-        self._made[key] = made
+        self._made[wanted] = basis, made
 
 
-def _key(wanted: Wanted, found: _Found, placement: Placement, edition: tuple[int, int]) -> Hashable:
-    """All that the bytes hang on."""
+def _basis(found: _Found, placement: Placement, edition: tuple[int, int]) -> Hashable:
+    """All that the bytes of what is wanted hang on."""
     session = found.known.session
     version = None if session is None else (session.started, session.version)
     triple = None if found.held is None else found.held.triple
-    return wanted, triple, version, frozenset(_withheld(placement, found.known)), found.stale, edition
+    return triple, version, _withheld(placement, found.known), found.stale, edition
 
 
-def _withheld(placement: Placement, known: Remembered) -> set[str]:
-    return set() if known.session is None else withheld(placement, known.session)
+def _withheld(placement: Placement, known: Remembered) -> frozenset[str]:
+    return _NOTHING if known.session is None else frozenset(withheld(placement, known.session))
 
 
 def _version(body: Recommendation) -> tuple[int, int]:
@@ -187,7 +185,7 @@ def _made(body: Recommendation, wanted: Wanted, applied: Mapping[str, int]) -> M
     encoded = _encoded(body, wanted.fields)
     triple = f"{body.session_started}.{body.session_version}.{body.revision}" if body.session_version else ""
     told = triple, body.generated_at, body.model.version, body.fallback
-    return Made(encoded, etag(encoded), *told, applied)
+    return Made.of(encoded, *told, applied)
 
 
 def _encoded(body: Recommendation, fields: frozenset[str]) -> bytes:

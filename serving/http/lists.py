@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Protocol
+from typing import Protocol, Self
+
+import msgspec
 
 from schemas.recommendation import PUBLISHED
+from serving.http.response import Headers
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """One list, of one session, for one place in the shop."""
 
     #: None for a session that whoever asks has no business with: it is answered as one that nobody knows.
@@ -28,8 +29,7 @@ class Wanted:
         return self.placement == "default" and self.limit == PUBLISHED and not (self.exclude or self.fields)
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(msgspec.Struct, frozen=True):
     """A list ready to be sent."""
 
     body: bytes
@@ -40,7 +40,30 @@ class Made:
     model: str
     fallback: str | None
     #: Lane -> offset up to which it knows the clicks.
-    applied: Mapping[str, int] = field(default_factory=dict)
+    applied: Mapping[str, int]
+    #: What is said of it in headers, but for its age.
+    headers: Headers
+
+    @classmethod
+    def of(
+        cls,
+        body: bytes,
+        triple: str,
+        generated_at: int,
+        model: str,
+        fallback: str | None,
+        applied: Mapping[str, int] | None = None,
+    ) -> Self:
+        tag = etag(body)
+        headers: Headers = (
+            ("ETag", tag),
+            ("Cache-Control", "private, no-cache"),
+            ("Nextclick-Generated-At", str(generated_at)),
+            ("Nextclick-Model", model),
+        )
+        headers += (("Nextclick-Version", triple),) if triple else ()
+        headers += (("Nextclick-Fallback", fallback),) if fallback else ()
+        return cls(body, tag, triple, generated_at, model, fallback, applied or {}, headers)
 
     def knows(self, lane: str, offset: int) -> bool:
         return self.applied.get(lane, -1) >= offset

@@ -6,7 +6,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from serving.http.answered import Answered
+from serving.http.answered import Answered, Tally
 from serving.state.inventory import Inventory
 
 _LATENCY_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5, 30)
@@ -30,11 +30,11 @@ class Metrics(Inventory):
             "nextclick_http_redis_circuit", "Redis is asked by all (0), by one in a while (1), by nobody (2).",
             registry=registry,
         )  # fmt: skip
-        self.lists = Counter(
+        self.lists = Tally(
+            registry,
             "nextclick_http_lists",
             "Lists answered by where they came from: cached here, read from Redis, ranked on demand, or a fallback.",
-            ["source"],
-            registry=registry,
+            "source",
         )
         self.fallbacks = Counter(
             "nextclick_http_fallbacks", "Lists that are not the session's own newest, and why.", ["reason"],

@@ -7,7 +7,7 @@ query. What a field's Meta says is what a request is refused for and what openap
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -42,7 +42,7 @@ class Operation(Generic[P]):
     path: str
     summary: str
     parameters: type[P]
-    answer: Callable[[P, Request, Caller], Awaitable[Answer]]
+    answer: Callable[[P, Request, Caller], Coroutine[Any, Any, Answer]]
     #: What each status carries: the type of its JSON body, or None for none. Problems are told of by themselves.
     answers: Mapping[int, Any] = field(default_factory=dict)
     #: Media type -> type of the body, where one is taken.
@@ -53,6 +53,8 @@ class Operation(Generic[P]):
     public: bool = False
     #: Answered by server-sent events; whoever asks has no headers of its own to prove itself with.
     is_stream: bool = False
+    #: For a session that is its own it only asks Redis at first, and may do so while the request is being counted.
+    asks_at_once: bool = False
     #: What its answers are, problems aside.
     media_type: str = JSON
     #: For the docs: what the summary leaves open.

@@ -75,9 +75,8 @@ class Endpoint:
         self.metrics = Metrics(registry)
         self._breaker = Breaker(time.monotonic)
         self._pipeline = Pipeline(settings.redis, settings.redis_read_ms / 1000)
-        redis = Fused(self._pipeline, self._breaker, self.metrics.redis_seconds.observe)
-        self._counting = Pipeline(settings.redis, settings.redis_read_ms / 1000)
-        self._guard = Guard(settings, self._counting, self.metrics)
+        redis = Gathered(Fused(self._pipeline, self._breaker, self.metrics.redis_seconds.observe))
+        self._guard = Guard(settings, redis, self.metrics)
         self._bells = Bells()
         self._channels = Channels(settings.redis)
         names = Topics.named(settings.topic_prefix)
@@ -89,7 +88,7 @@ class Endpoint:
             time.monotonic,
             self.metrics,
         )
-        readings, placements = Readings(Gathered(redis)), Placements.load(settings.placements)
+        readings, placements = Readings(redis), Placements.load(settings.placements)
         ranking = OnDemand(self._shelf, readings, placements, Turns(), names.clickstream, _now_ms, _new_id)
         fallback = Fallback(self._shelf, placements, _now_ms, _new_id)
         lists = Listing(readings, self._shelf, placements, ranking, fallback, self.metrics)
@@ -138,11 +137,9 @@ class Endpoint:
             task.cancel()
         await asyncio.gather(*tasks, waiting, return_exceptions=True)
         await self._shelf.close()
-        await self._guard.close()
         await self._clickstream.close()
         await self._store.close()
         await self._pipeline.close()
-        await self._counting.close()
         if failed:
             raise InvariantError("a part of the endpoint ended that never does; its log has why, start it again")
 

@@ -30,6 +30,7 @@ _AFTER_S: Final = 2.0
 _WAIT_MAX_S: Final = 25
 _EXCLUDED_MAX: Final = 60
 _POSITION: Final = r"^[0-9a-f]{8}\.[0-9]{1,9}\.[0-9]{1,18}$(?!\n)"
+_NOTHING: Final[frozenset[str]] = frozenset()
 _ITEM_FIELDS: Final = ("item_id", "rank", "score", "source", "reason")
 
 HEEDS: Final = {"If-None-Match": "The ETag of the list that the client has."}
@@ -129,6 +130,7 @@ class Recommendations:
                 " while the list is the same, 304 and no body. With `wait` as well the answer comes when "
                 "the list changes. With `after` and the position of an event that was posted, the list "
                 "knows that event, or Nextclick-Behind says that it does not yet.",
+                asks_at_once=True,
                 heeds=HEEDS,
                 bears=BEARS,
             )
@@ -175,7 +177,9 @@ class Recommendations:
                 await bell.wait(left)
 
     def _response(self, made: Made, known: str, *, behind: bool) -> Response:
-        headers = _told(made) + ((("Nextclick-Behind", "1"),) if behind else ())
+        headers = (*made.headers, ("Age", str(_age_s(made))))
+        if behind:
+            headers += (("Nextclick-Behind", "1"),)
         if matches(known, made):
             self._metrics.unchanged.inc()
             return Response(304, headers=headers)
@@ -190,7 +194,7 @@ def matches(known: str, made: Made) -> bool:
 
 
 def _wanted(asked: Asked, caller: Caller) -> Wanted:
-    exclude = frozenset(asked.exclude.split(",")) if asked.exclude else frozenset()
+    exclude = frozenset(asked.exclude.split(",")) if asked.exclude else _NOTHING
     if len(exclude) > _EXCLUDED_MAX:
         raise Refused(400, "invalid", f"at most {_EXCLUDED_MAX} items can be left out", "exclude")
     return Wanted(
@@ -198,17 +202,9 @@ def _wanted(asked: Asked, caller: Caller) -> Wanted:
         asked.placement,
         asked.limit,
         exclude,
-        frozenset(filter(None, asked.fields.split(","))),
+        frozenset(filter(None, asked.fields.split(","))) if asked.fields else _NOTHING,
     )
 
 
-def _told(made: Made) -> tuple[tuple[str, str], ...]:
-    told: tuple[tuple[str, str], ...] = (
-        ("ETag", made.etag),
-        ("Cache-Control", "private, no-cache"),
-        ("Age", str(max(0, int(time.time()) - made.generated_at // 1000))),
-        ("Nextclick-Generated-At", str(made.generated_at)),
-        ("Nextclick-Model", made.model),
-    )
-    told += (("Nextclick-Version", made.triple),) if made.triple else ()
-    return told + ((("Nextclick-Fallback", made.fallback),) if made.fallback else ())
+def _age_s(made: Made) -> int:
+    return max(0, int(time.time()) - made.generated_at // 1000)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     method: str
     #: As it came, without the query; nothing in it is decoded.
     path: str
     query: str = ""
     #: Names in lower case; each at most once.
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: bytes = b""
     #: Where it came from, or what the proxy that we trust says of that.
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Who asks, as far as key and token prove it."""
 
     #: Which of the site's keys; its name, not the key.

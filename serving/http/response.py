@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+
+import msgspec
 
 JSON = "application/json; charset=utf-8"
 
+Headers = tuple[tuple[str, str], ...]
 
-@dataclass(frozen=True, slots=True)
-class Response:
+
+class Response(msgspec.Struct, frozen=True):
     """An answer that is known whole."""
 
     status: int
     body: bytes = b""
     content_type: str = JSON
     #: Beside those that every answer bears.
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Headers = ()
+
+    def bearing(self, headers: Headers) -> Response:
+        return Response(self.status, self.body, self.content_type, self.headers + headers)
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(msgspec.Struct, frozen=True):
     """An answer that goes on until the client leaves or the parts end: server-sent events."""
 
     parts: AsyncGenerator[bytes, None]
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Headers = ()
+
+    def bearing(self, headers: Headers) -> Stream:
+        return Stream(self.parts, self.headers + headers)

@@ -9,10 +9,10 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
 import hiredis
+import msgspec
 from redis import exceptions
 from redis.asyncio import ConnectionPool, RedisCluster
 from redis.asyncio.connection import AbstractConnection
@@ -56,8 +56,7 @@ _TRANSIENT_CODES: Final = re.compile(
 _pack: Final = cast(Callable[[tuple[Argument, ...]], bytes], hiredis.pack_command)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One command of a pipeline."""
 
     arguments: tuple[Argument, ...]
@@ -137,7 +136,11 @@ class _Wire(Protocol):
 
 
 class _Server:
-    """Commands are packed and answers read here: the client's own pipeline takes twice as long over the same."""
+    """Commands are packed and answers read here: the client's own pipeline takes twice as long over the same.
+
+    Connections that are free stay with us, since its pool takes a third of a round trip's processor time to take one
+    back and lend it again.
+    """
 
     def __init__(self, url: RedisUrl, timeout_s: float) -> None:
         self._timeout_s = timeout_s
@@ -149,7 +152,8 @@ class _Server:
             # With them on, the pool no longer looks whether the server has closed a connection meanwhile.
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
-        self._connected: Callable[[], Awaitable[AbstractConnection]] = self._pool.get_connection
+        self._dial: Callable[[], Awaitable[AbstractConnection]] = self._pool.get_connection
+        self._free: list[AbstractConnection] = []
 
     async def send(self, calls: Sequence[Call]) -> list[Reply | Exception]:
         packed = [_pack(call.arguments) for call in calls]
@@ -160,7 +164,20 @@ class _Server:
                 return [await _answer(connection) for _ in calls]
             finally:
                 # Interrupted, it has closed itself: nobody will take what it still had to say for an answer to theirs.
-                await self._pool.release(connection)
+                if connection.is_connected:
+                    self._free.append(connection)
+                else:
+                    await self._pool.release(connection)
+
+    async def _connected(self) -> AbstractConnection:
+        """One that has nothing to say, else it is the end of it: the server has closed it meanwhile."""
+        while self._free:
+            connection = self._free.pop()
+            if not await connection.can_read():
+                return connection
+            await connection.disconnect()
+            await self._pool.release(connection)
+        return await self._dial()
 
     async def load(self, script: Script) -> None:
         await self.send([Call(("SCRIPT", "LOAD", script.source))])

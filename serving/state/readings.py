@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
@@ -53,6 +54,15 @@ class Held:
     fallback: str | None
 
 
+@dataclass(slots=True)
+class _Kept:
+    held: Held
+    #: As Redis has it.
+    triple: bytes
+    #: When Redis last said that it is still the one.
+    confirmed_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Remembered:
     """What ranking on demand starts from."""
@@ -77,26 +87,27 @@ class Readings:
         self._redis = redis
         self._kept_max = kept_max
         self._clock = clock
-        #: With the time at which Redis last confirmed it; the one last asked for is last.
-        self._kept: dict[str, tuple[Held, float]] = {}
+        #: The one last asked for is last.
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
     async def stored(self, session_id: str) -> Held | None:
         """The list that is stored now; RedisError when Redis does not say."""
         key, kept = keys.recommendation(session_id), self._kept.get(session_id)
         if kept is not None:
-            triple = cast(bytes | None, await self._redis.ask(Call(("HGET", key, "t"))))
-            if triple is not None and triple.decode() == kept[0].triple:
-                self._keep(session_id, kept[0])
-                return kept[0]
-        fields = cast(list[bytes | None], await self._redis.ask(Call(("HMGET", key, "t", "body", "more", "o"))))
+            self._kept.move_to_end(session_id)
+            triple = cast(bytes | None, await self._redis.post(Call(("HGET", key, "t"))))
+            if triple == kept.triple:
+                kept.confirmed_s = self._clock()
+                return kept.held
+        fields = cast(list[bytes | None], await self._redis.post(Call(("HMGET", key, "t", "body", "more", "o"))))
         held = _held(fields)
         self._keep(session_id, held)
         return held
 
     def last_good(self, session_id: str) -> Held | None:
         """What was stored when Redis was last asked, for the time in which it does not answer."""
-        held, confirmed_s = self._kept.get(session_id, (None, 0.0))
-        return held if self._clock() - confirmed_s < _GOOD_S else None
+        kept = self._kept.get(session_id)
+        return kept.held if kept is not None and self._clock() - kept.confirmed_s < _GOOD_S else None
 
     def forget(self, session_id: str) -> None:
         self._kept.pop(session_id, None)
@@ -114,8 +125,8 @@ class Readings:
         if held is None:
             return
         if len(self._kept) >= self._kept_max:
-            del self._kept[next(iter(self._kept))]
-        self._kept[session_id] = held, self._clock()
+            self._kept.popitem(last=False)
+        self._kept[session_id] = _Kept(held, held.triple.encode(), self._clock())
 
 
 def _held(fields: list[bytes | None]) -> Held | None:

@@ -10,11 +10,13 @@ import pytest
 
 from schemas.errors import RedisError, SettingsError
 from schemas.settings import Secret, Settings
+from serving.http.admission import Admission
 from serving.http.buckets import By
 from serving.http.guard import Guard
 from serving.http.keys import entry
 from serving.http.problems import Refused
 from serving.http.request import Caller, Request
+from serving.state.gathered import Gathered
 from serving.state.pipeline import Call, Reply
 from tests.kit.doors import KEY, NOW, Remembering, guarded, request, token
 
@@ -30,17 +32,18 @@ class Absent:
 
 def asked(settings: Settings, ask: Callable[[Guard], Coroutine[Any, Any, T]], watch: Remembering | None = None) -> T:
     async def whole() -> T:
-        guard = Guard(settings, Absent(), watch or Remembering(), lambda: NOW)
-        try:
-            return await ask(guard)
-        finally:
-            await guard.close()
+        return await ask(Guard(settings, Gathered(Absent()), watch or Remembering(), lambda: NOW))
 
     return asyncio.run(whole())
 
 
+async def passed(admission: Admission) -> Caller:
+    await admission.counted()
+    return admission.caller
+
+
 def admitted(given: Request, *, stream: bool = False, **chosen: Any) -> Caller:
-    return asked(guarded(**chosen), lambda guard: guard.admit(given, stream=stream))
+    return asked(guarded(**chosen), lambda guard: passed(guard.admit(given, stream=stream)))
 
 
 def refused(given: Request, *, stream: bool = False, **chosen: Any) -> Refused:
@@ -105,9 +108,12 @@ def test_of_streams_alone_key_and_token_may_stand_in_the_query() -> None:
 
 
 def test_a_closing_page_hands_key_and_token_in_by_its_body() -> None:
-    assert asked(guarded(), lambda guard: guard.admit_beacon(KEY, token("s-1"), request())) == Caller("web", "s-1")
+    def handed(key: str, given: Request) -> Caller:
+        return asked(guarded(), lambda guard: passed(guard.admit_beacon(key, token("s-1"), given)))
+
+    assert handed(KEY, request()) == Caller("web", "s-1")
     with pytest.raises(Refused):
-        asked(guarded(), lambda guard: guard.admit_beacon("", token("s-1"), request(x_api_key=KEY)))
+        handed("", request(x_api_key=KEY))
 
 
 async def fates(guard: Guard, requests: Sequence[Request]) -> list[int]:
@@ -115,7 +121,7 @@ async def fates(guard: Guard, requests: Sequence[Request]) -> list[int]:
     found = []
     for given in requests:
         try:
-            await guard.admit(given, stream=False)
+            await guard.admit(given, stream=False).counted()
             found.append(200)
         except Refused as error:
             found.append(error.status)
@@ -143,8 +149,8 @@ def test_who_asks_too_much_is_told_when_to_ask_again() -> None:
     given = request(x_api_key=KEY)
 
     async def twice(guard: Guard) -> None:
-        await guard.admit(given, stream=False)
-        await guard.admit(given, stream=False)
+        await guard.admit(given, stream=False).counted()
+        await guard.admit(given, stream=False).counted()
 
     with pytest.raises(Refused) as found:
         asked(guarded(address_limit="1/1"), twice, watch)
@@ -188,9 +194,9 @@ def test_redis_is_told_neither_address_nor_session_nor_key() -> None:
     redis = Noting()
 
     async def whole() -> None:
-        guard = Guard(guarded(), redis, Remembering(), lambda: NOW)
-        await guard.admit(request("192.0.2.77", x_api_key=KEY, x_session_token=token("s-secret")), stream=False)
-        await guard.close()
+        guard = Guard(guarded(), Gathered(redis), Remembering(), lambda: NOW)
+        given = request("192.0.2.77", x_api_key=KEY, x_session_token=token("s-secret"))
+        await guard.admit(given, stream=False).counted()
 
     asyncio.run(whole())
 
@@ -203,8 +209,8 @@ def test_switched_off_it_believes_everybody_and_asks_redis_nothing() -> None:
     redis = Noting()
 
     async def whole() -> list[Caller]:
-        guard = Guard(Settings(security="off"), redis, Remembering())
-        return [await guard.admit(request(), stream=False), await guard.admit_beacon("", "", request())]
+        guard = Guard(Settings(security="off"), Gathered(redis), Remembering())
+        return [await passed(guard.admit(request(), stream=False)), await passed(guard.admit_beacon("", "", request()))]
 
     callers = asyncio.run(whole())
 
@@ -217,4 +223,4 @@ def test_switched_off_it_believes_everybody_and_asks_redis_nothing() -> None:
 def test_security_is_on_unless_switched_off_and_then_demands_what_it_needs(lacking: str) -> None:
     assert Settings().security == "on"
     with pytest.raises(SettingsError, match=rf"{lacking} is empty; `nextclick key.*NEXTCLICK_SECURITY=off"):
-        Guard(guarded(**{lacking: Secret("")}), Absent(), Remembering())
+        Guard(guarded(**{lacking: Secret("")}), Gathered(Absent()), Remembering())

@@ -15,9 +15,9 @@ from nextclick.servers import Guardian
 from schemas import keys
 from schemas.errors import RedisError
 from schemas.settings import RedisUrl
-from serving.http import limits
 from serving.http.buckets import Bucket, Buckets, By, Rate, Shortage
 from serving.http.limits import Limits, answers, question
+from serving.state.gathered import Gathered
 from serving.state.limits import BUCKET_GRACE_MS
 from serving.state.pipeline import Call, Pipeline, Reply
 from tests.kit import rungs
@@ -156,13 +156,6 @@ async def ready(pipeline: Pipeline) -> None:
     await pipeline.run([question([])])
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine under these tests may be slow; that Redis is not away is what they stand on."""
-    monkeypatch.setattr(limits, "_ANSWER_S", 20.0)
-
-
-@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("redis_url", ["server", "cluster"], indirect=True)
 def test_whoever_asks_many_at_once_gets_the_burst_and_all_of_it_in_two_questions(redis_url: str) -> None:
     bucket, watch = one(SLOW), Remembering()
@@ -170,7 +163,7 @@ def test_whoever_asks_many_at_once_gets_the_burst_and_all_of_it_in_two_questions
     async def whole(pipeline: Pipeline) -> None:
         await ready(pipeline)
         counted = Counted(pipeline)
-        asked = Limits(counted, watch, lambda: NOW_US)
+        asked = Limits(Gathered(counted), watch, lambda: NOW_US)
 
         fates = await asyncio.gather(*(asked.take([bucket]) for _ in range(200)))
 
@@ -182,25 +175,23 @@ def test_whoever_asks_many_at_once_gets_the_burst_and_all_of_it_in_two_questions
     with_redis(redis_url, whole)
 
 
-@pytest.mark.usefixtures("patient")
 def test_processes_share_what_may_be_asked(redis_url: str) -> None:
     bucket = one(SLOW)
 
     async def whole(pipeline: Pipeline) -> None:
         await ready(pipeline)
-        processes = [Limits(pipeline, Remembering(), lambda: NOW_US) for _ in range(4)]
+        processes = [Limits(Gathered(pipeline), Remembering(), lambda: NOW_US) for _ in range(4)]
         fates = await asyncio.gather(*(each.take([bucket]) for each in processes for _ in range(5)))
         assert fates.count(None) == SLOW.burst
 
     with_redis(redis_url, whole)
 
 
-@pytest.mark.usefixtures("patient")
 def test_a_bucket_lives_in_redis_until_it_is_full_again(redis_url: str) -> None:
     bucket = one(SLOW)
 
     async def whole(pipeline: Pipeline) -> None:
-        await Limits(pipeline, Remembering(), lambda: NOW_US).take([bucket])
+        await Limits(Gathered(pipeline), Remembering(), lambda: NOW_US).take([bucket])
         (left_ms,) = await pipeline.run([Call(("PTTL", bucket.name))])
         assert isinstance(left_ms, int)
         assert 0 < left_ms <= bucket.interval_us // 1_000 + BUCKET_GRACE_MS
@@ -208,11 +199,10 @@ def test_a_bucket_lives_in_redis_until_it_is_full_again(redis_url: str) -> None:
     with_redis(redis_url, whole)
 
 
-@pytest.mark.usefixtures("patient")
 def test_whoever_leaves_while_redis_is_asked_takes_nobody_along(redis_url: str) -> None:
     async def whole(pipeline: Pipeline) -> None:
-        asked = Limits(pipeline, Remembering(), lambda: NOW_US)
-        leaver, stayers = asyncio.create_task(asked.take([one(SLOW)])), [asked.take([one(SLOW)]) for _ in range(5)]
+        asked = Limits(Gathered(pipeline), Remembering(), lambda: NOW_US)
+        leaver, *stayers = [asked.take([one(SLOW)]) for _ in range(6)]
         await asyncio.sleep(0)
         leaver.cancel()
         assert await asyncio.gather(*stayers) == [None] * 5
@@ -236,9 +226,8 @@ def test_without_redis_each_process_counts_by_itself_and_says_so() -> None:
     bucket, watch = one(SLOW), Remembering()
 
     async def whole() -> None:
-        asked = Limits(Absent(), watch, lambda: NOW_US)
+        asked = Limits(Gathered(Absent()), watch, lambda: NOW_US)
         fates = [await asked.take([bucket]) for _ in range(5)]
-        await asked.close()
 
         assert fates == [None] * SLOW.burst + [Shortage("address", bucket.interval_us)] * 2
         assert (watch.refusals["address"], watch.here) == (2, 5)
@@ -250,9 +239,8 @@ def test_all_who_wait_when_redis_goes_are_counted_here() -> None:
     watch = Remembering()
 
     async def whole() -> None:
-        asked = Limits(Absent(), watch, lambda: NOW_US)
+        asked = Limits(Gathered(Absent()), watch, lambda: NOW_US)
         fates = await asyncio.gather(*(asked.take([one(SLOW)]) for _ in range(1_000)))
-        await asked.close()
 
         assert fates == [None] * 1_000
         assert watch.here == 1_000
@@ -260,16 +248,14 @@ def test_all_who_wait_when_redis_goes_are_counted_here() -> None:
     asyncio.run(whole())
 
 
-def test_a_redis_that_is_back_counts_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "_AWAY_S", 0.01)
+def test_a_redis_that_is_back_counts_again() -> None:
     watch, redis = Remembering(), Absent()
 
     async def whole() -> None:
-        asked = Limits(redis, watch, lambda: NOW_US)
+        asked = Limits(Gathered(redis), watch, lambda: NOW_US)
         await asked.take([one(SLOW)])
         redis.back = True
         await until_counted_there(asked, watch)
-        await asked.close()
 
     asyncio.run(whole())
 
@@ -299,7 +285,7 @@ def test_a_redis_that_is_gone_refuses_nobody_and_counts_again_when_it_is_there(o
 
     async def whole(pipeline: Pipeline) -> None:
         await ready(pipeline)
-        asked = Limits(pipeline, watch, lambda: NOW_US)
+        asked = Limits(Gathered(pipeline), watch, lambda: NOW_US)
         await until_counted_there(asked, watch)
 
         # when
@@ -312,6 +298,5 @@ def test_a_redis_that_is_gone_refuses_nobody_and_counts_again_when_it_is_there(o
         assert watch.here == before + 50
         await asyncio.to_thread(own.resume if gone == "frozen" else own.start)
         await until_counted_there(asked, watch)
-        await asked.close()
 
     with_redis(own.url, whole)

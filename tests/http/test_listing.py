@@ -167,7 +167,9 @@ def test_the_unknown_the_erased_and_the_forbidden_are_answered_alike(bundle: Pat
         unknown = await counter.lists.make(Wanted("s2"))
         assert forbidden == unknown
         for wanted in (Wanted("s2", "fresh"), Wanted("s2", limit=3, exclude=frozenset({name(0)}))):
-            assert await counter.lists.make(wanted) == await counter.lists.make(replace(wanted, session_id=None))
+            assert await counter.lists.make(wanted) == await counter.lists.make(
+                msgspec.structs.replace(wanted, session_id=None)
+            )
 
     play(bundle, script)
 

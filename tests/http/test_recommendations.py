@@ -37,7 +37,7 @@ class Lists:
 
 def made(body: bytes, offset: int | None, fallback: str | None = None) -> Made:
     applied = {} if offset is None else {LANE: offset}
-    return Made(body, etag(body), "1.1.0", 1_000, "m1", fallback, applied)
+    return Made.of(body, "1.1.0", 1_000, "m1", fallback, applied)
 
 
 class Desk:
