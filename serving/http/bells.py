@@ -22,12 +22,14 @@ class Bell:
     def ring(self) -> None:
         self._rung.set()
 
-    async def wait(self, at_most_s: float) -> None:
-        """Until it was rung since the last time, or it is time to look anyhow."""
+    async def wait(self, at_most_s: float) -> bool:
+        """Until it was rung since the last time, or it is time to look anyhow; whether it was."""
         with suppress(TimeoutError):
             async with asyncio.timeout(min(at_most_s, LOOK_EVERY_S)):
                 await self._rung.wait()
+        rung = self._rung.is_set()
         self._rung.clear()
+        return rung
 
 
 class Bells:

@@ -39,7 +39,7 @@ _NOTHING: Final[frozenset[str]] = frozenset()
 class Reads(Protocol):
     """What this file needs of serving.state's Readings."""
 
-    async def stored(self, session_id: str) -> Held | None: ...
+    async def stored(self, session_id: str, *, changed: bool = False) -> Held | None: ...
 
     async def remembered(self, session_id: str) -> Remembered: ...
 
@@ -75,11 +75,11 @@ class Listing:
         #: With all that it was made of; the first made is the first to go.
         self._made: dict[Wanted, tuple[Hashable, Made]] = {}
 
-    async def make(self, wanted: Wanted) -> Made:
+    async def make(self, wanted: Wanted, *, changed: bool = False) -> Made:
         placement = self._placements.named(wanted.placement)
         if wanted.session_id is None:
             return self._popular(wanted, placement, POPULAR)
-        found = await self._find(wanted.session_id, placement)
+        found = await self._find(wanted.session_id, placement, changed=changed)
         if found.held is None and found.stale:
             return self._popular(wanted, placement, REDIS)
         basis = _basis(found, placement, self._shelf.edition)
@@ -93,15 +93,15 @@ class Listing:
         self._keep(wanted, basis, made)
         return made
 
-    async def _find(self, session_id: str, placement: Placement) -> _Found:
+    async def _find(self, session_id: str, placement: Placement, *, changed: bool) -> _Found:
         """In one round trip, also where a placement hides what the session did."""
         try:
             if placement.hide:
                 held, known = await asyncio.gather(
-                    self._readings.stored(session_id), self._readings.remembered(session_id)
+                    self._readings.stored(session_id, changed=changed), self._readings.remembered(session_id)
                 )
             else:
-                held, known = await self._readings.stored(session_id), NOBODY
+                held, known = await self._readings.stored(session_id, changed=changed), NOBODY
             if held is None and known.session is None:
                 known = await self._readings.remembered(session_id)
         except RedisError:

@@ -70,8 +70,11 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Makes(Protocol):
-    async def make(self, wanted: Wanted) -> Made:
-        """Always something: what cannot be had is replaced by the best that can."""
+    async def make(self, wanted: Wanted, *, changed: bool = False) -> Made:
+        """Always something: what cannot be had is replaced by the best that can.
+
+        `changed` where there probably is another list than the last: then all of it is asked for at once.
+        """
         ...
 
 

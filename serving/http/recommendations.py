@@ -169,12 +169,13 @@ class Recommendations:
         """A session that is not the caller's is waited for all the same, so that its being there does not show."""
         until = self._clock() + at_most_s
         with self._metrics.waiting.track_inprogress(), self._bells.heard(session_id) as bell:
+            changed = False
             while True:
-                made = await self._lists.make(wanted)
+                made = await self._lists.make(wanted, changed=changed)
                 left = until - self._clock()
                 if enough(made) or left <= 0 or self.draining:
                     return made
-                await bell.wait(left)
+                changed = await bell.wait(left)
 
     def _response(self, made: Made, known: str, *, behind: bool) -> Response:
         headers = (*made.headers, ("Age", str(_age_s(made))))

@@ -95,10 +95,11 @@ class Streams:
             with self._bells.heard(session_id) as bell:
                 yield _RETRY
                 sent: dict[str, str] = {}
+                changed = False
                 until = self._clock() + _LIFE_S
                 spoke = self._clock()
                 while not self.draining and self._clock() < until:
-                    made = [(each.placement, await self._lists.make(each)) for each in wanted]
+                    made = [(each.placement, await self._lists.make(each, changed=changed)) for each in wanted]
                     name = _name([one for _, one in made])
                     fresh = [(placement, one) for placement, one in made if sent.get(placement) != one.etag]
                     if fresh and name != known:
@@ -108,7 +109,7 @@ class Streams:
                         yield _PING
                         spoke = self._clock()
                     sent, known = {placement: one.etag for placement, one in made}, ""
-                    await bell.wait(_PING_S)
+                    changed = await bell.wait(_PING_S)
                 yield _BYE
         finally:
             self._open -= 1

@@ -90,10 +90,10 @@ class Readings:
         #: The one last asked for is last.
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
-    async def stored(self, session_id: str) -> Held | None:
-        """The list that is stored now; RedisError when Redis does not say."""
+    async def stored(self, session_id: str, *, changed: bool = False) -> Held | None:
+        """The list that is stored now; RedisError when Redis does not say. `changed` where it probably is another."""
         key, kept = keys.recommendation(session_id), self._kept.get(session_id)
-        if kept is not None:
+        if kept is not None and not changed:
             self._kept.move_to_end(session_id)
             triple = cast(bytes | None, await self._redis.post(Call(("HGET", key, "t"))))
             if triple == kept.triple:

@@ -40,7 +40,7 @@ class Redis:
         self.away = False
         self.asked = 0
 
-    async def stored(self, session_id: str) -> Held | None:
+    async def stored(self, session_id: str, *, changed: bool = False) -> Held | None:
         await self._ask()
         return self.lists.get(session_id)
 

@@ -44,7 +44,7 @@ class Lists:
         self._readings = readings
         self.made = 0
 
-    async def make(self, wanted: Wanted) -> Made:
+    async def make(self, wanted: Wanted, *, changed: bool = False) -> Made:
         if wanted.session_id is not None:
             await self._readings.stored(wanted.session_id)
         self.made += 1

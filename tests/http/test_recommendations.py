@@ -29,9 +29,11 @@ class Lists:
     def __init__(self) -> None:
         self.own = made(b"first", 4)
         self.wanted: list[Wanted] = []
+        self.changed: list[bool] = []
 
-    async def make(self, wanted: Wanted) -> Made:
+    async def make(self, wanted: Wanted, *, changed: bool = False) -> Made:
         self.wanted.append(wanted)
+        self.changed.append(changed)
         return self.own if wanted.session_id == "s" else made(b"popular", None, fallback="popular")
 
 
@@ -193,5 +195,16 @@ def test_what_is_asked_for_is_what_is_made() -> None:
         assert desk.lists.wanted == [
             Wanted("s", "basket", 5, frozenset({"a", "b"}), frozenset({"item_id", "rank"})),
         ]
+
+    played(scene)
+
+
+def test_whoever_is_woken_by_a_new_list_asks_for_it_whole_at_once() -> None:
+    async def scene(desk: Desk) -> None:
+        asking = asyncio.create_task(desk.ask(etag(b"first"), wait=20))
+        await asyncio.sleep(0.01)
+        desk.store(made(b"second", 5))
+        assert (await asking).body == b"second"
+        assert desk.lists.changed == [False, False, True]
 
     played(scene)

@@ -26,7 +26,7 @@ class Lists:
     def __init__(self) -> None:
         self.bodies = {"default": b"first", "basket": b"other"}
 
-    async def make(self, wanted: Wanted) -> Made:
+    async def make(self, wanted: Wanted, *, changed: bool = False) -> Made:
         body = self.bodies[wanted.placement] if wanted.session_id == "s" else b"popular"
         return Made.of(body, "1.1.0", 1_000, "m1", None)
 
