@@ -29,6 +29,12 @@ _NAMED: Final = re.compile(r"\{(\w+)\}")
 _VERSION: Final = re.compile(r"^/v\d+/")
 #: Where msgspec says what is wrong: "... - at `$.limit`".
 _AT: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+#: And of which member: "Object contains unknown field `limti`".
+_MEMBER: Final = re.compile(r"^Object (contains unknown|missing required) field `([^`]*)`")
+_IT_IS: Final = {
+    "contains unknown": "there is no such member; /docs tells which there are",
+    "missing required": "it is missing",
+}
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,11 +103,14 @@ def invalid(error: msgspec.ValidationError) -> Refused:
     """What msgspec found, as the client is told: the field, and what it must be."""
     said = str(error)
     at = _AT.search(said)
-    if said.startswith(("Invalid enum value", "Object contains unknown field")):  # what msgspec says of it repeats it
+    place = at.group(1) if at else ""
+    if member := _MEMBER.match(said):
+        said, place = _IT_IS[member.group(1)], f"{place}.{member.group(2)}".lstrip(".")
+    elif said.startswith("Invalid enum value"):  # what msgspec says of it repeats it
         said = "it is none of those that there are"
     elif "matching regex" in said:  # which nobody reads
         said = "it is not written as it must be; /docs tells how"
-    return Refused(400, "invalid", _AT.sub("", said), _shown(at.group(1)) if at else "")
+    return Refused(400, "invalid", _AT.sub("", said), _shown(place))
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
@@ -121,5 +130,5 @@ def _decoded(name: str, value: str) -> str:
 
 
 def _shown(name: str) -> str:
-    """A place in a body as an answer may have it."""
+    """A place in a body as an answer may have it: its members may be the client's own."""
     return name if re.fullmatch(r"[A-Za-z0-9_.\[\]]{1,64}", name) else ""

@@ -72,9 +72,10 @@ class Streams:
                 Asked,
                 self.answer,
                 answers={200: str},
-                description="Server-sent events: `recommendations`, whose data is what a poll answers and whose id is"
-                " its ETag, one for each placement at first and then for each that changes; `bye` when "
-                "the process ends. A browser's EventSource comes back by itself.",
+                description="Server-sent events: `recommendations`, whose data is what a poll answers, one for each "
+                "placement at first and then for each that changes; `bye` when the process ends. Of those that come "
+                "together the last bears an id, which stands for all lists of the stream; with one placement it is the "
+                "list's ETag without its quotes. A browser's EventSource comes back by itself, and names it.",
                 heeds={"Last-Event-ID": "The last event that the client has; nothing is sent while it is the newest."},
                 is_stream=True,
                 media_type=MEDIA_TYPE,

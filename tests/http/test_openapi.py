@@ -77,6 +77,13 @@ def test_parameters_are_no_types_of_their_own(document: dict[str, Any]) -> None:
     assert not {"Asked", "Near", "Sent", "Nothing"} & set(document["components"]["schemas"])
 
 
+def test_the_schema_of_a_body_may_be_left_out_and_every_answer_tells_its_own(document: dict[str, Any]) -> None:
+    types = document["components"]["schemas"]
+
+    assert types["Click"]["required"] == ["event_id", "session_id", "type", "ts"]
+    assert types["Recommendation"]["required"][0] == "schema"
+
+
 def test_what_is_not_changed_is_told_without_a_body(document: dict[str, Any]) -> None:
     unchanged = document["paths"]["/v1/recommendations/{session_id}"]["get"]["responses"]["304"]
 
