@@ -175,6 +175,8 @@ def _parameters(operation: Operation[Any]) -> list[Parameter]:
             schema={key: value for key, value in schema.items() if key != "description"},
             description=schema.get("description", ""),
             required=name in taken["required"],
+            style="form" if schema.get("type") == "array" else "",
+            explode=False if schema.get("type") == "array" else UNSET,
         )
         for name, schema in given.items()
     ]

@@ -67,10 +67,18 @@ def test_parameters_are_told_where_they_are_taken_from(document: dict[str, Any])
         ("session_id", "path", True),
         ("limit", "query", False),
         ("exclude", "query", False),
+        ("market", "query", False),
         ("If-None-Match", "header", False),
     ]
     assert told[1]["schema"] == {"type": "integer", "minimum": 1, "maximum": 30, "default": 30}
-    assert told[2]["schema"] == {"type": "string", "maxLength": 4_096}  # left out, never null
+    assert told[3]["schema"] == {"type": "string", "maxLength": 64}  # left out, never null
+
+
+def test_a_list_in_a_query_is_told_as_what_commas_separate(document: dict[str, Any]) -> None:
+    exclude = document["paths"]["/v1/recommendations/{session_id}"]["get"]["parameters"][2]
+
+    assert (exclude["style"], exclude["explode"]) == ("form", False)
+    assert (exclude["schema"]["type"], exclude["schema"]["maxItems"]) == ("array", 60)
 
 
 def test_parameters_are_no_types_of_their_own(document: dict[str, Any]) -> None:
