@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 import msgspec
 
@@ -19,6 +19,8 @@ from schemas.recommendation import Model
 from schemas.session import Session
 from serving.state.gathered import Gathered
 from serving.state.pipeline import Call
+
+T = TypeVar("T")
 
 #: About 7 KB each with what goes with it.
 _KEPT_MAX: Final = 8_192
@@ -79,6 +81,8 @@ class Readings:
         self._clock = clock
         #: With the time at which Redis last confirmed it; the one last asked for is last.
         self._kept: dict[str, tuple[Held, float]] = {}
+        #: Likewise the facts of those that were remembered, as Redis has them.
+        self._known: dict[str, tuple[dict[bytes, bytes], float]] = {}
 
     async def stored(self, session_id: str) -> Held | None:
         """The list that is stored now; RedisError when Redis does not say."""
@@ -98,8 +102,15 @@ class Readings:
         held, confirmed_s = self._kept.get(session_id, (None, 0.0))
         return held if self._clock() - confirmed_s < _GOOD_S else None
 
+    def last_known(self, session_id: str) -> Remembered:
+        """What the session had done when that was last asked for, for the same time."""
+        fields, confirmed_s = self._known.get(session_id, ({}, 0.0))
+        is_good = fields and self._clock() - confirmed_s < _GOOD_S
+        return Remembered(facts.decode(fields), None, "") if is_good else NOBODY
+
     def forget(self, session_id: str) -> None:
         self._kept.pop(session_id, None)
+        self._known.pop(session_id, None)
 
     async def remembered(self, session_id: str) -> Remembered:
         """The session's facts and vector; RedisError when Redis does not say."""
@@ -107,15 +118,19 @@ class Readings:
         vector = Call(("HMGET", keys.vector(session_id), "v", "tag"))
         replies = await asyncio.gather(self._redis.post(call), self._redis.post(vector))
         fields, (held, tag) = cast(tuple[dict[bytes, bytes], list[bytes | None]], replies)
+        self._put(self._known, session_id, fields or None)
         return Remembered(facts.decode(fields) if fields else None, held, (tag or b"").decode())
 
     def _keep(self, session_id: str, held: Held | None) -> None:
-        self._kept.pop(session_id, None)
-        if held is None:
+        self._put(self._kept, session_id, held)
+
+    def _put(self, kept: dict[str, tuple[T, float]], session_id: str, value: T | None) -> None:
+        kept.pop(session_id, None)
+        if value is None:
             return
-        if len(self._kept) >= self._kept_max:
-            del self._kept[next(iter(self._kept))]
-        self._kept[session_id] = held, self._clock()
+        if len(kept) >= self._kept_max:
+            del kept[next(iter(kept))]
+        kept[session_id] = value, self._clock()
 
 
 def _held(fields: list[bytes | None]) -> Held | None:
