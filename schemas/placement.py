@@ -13,8 +13,8 @@ The file names what it sets; what it does not say is as here. docs/placements.md
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -29,6 +29,8 @@ DEFAULT: Final = "default"
 PlacementName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$(?!\n)")]
 #: Of a session's items: those it looked at, bought, has in its cart, was shown.
 Touched = Literal["seen", "bought", "cart", "shown"]
+#: Where nothing is known of the session.
+Instead = Literal["popular", "nothing"]
 _Places = Annotated[int, Meta(ge=1, le=STORED)]
 _Cap = Annotated[int, Meta(ge=1, le=STORED)]
 _Step = Annotated[str, Meta(min_length=1, max_length=512)]
@@ -62,7 +64,7 @@ class Placement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: Of similar items: how much the session has to say in their order, beside likeness. None: as the product sets it.
     similar_share: Annotated[float, Meta(ge=0, le=1)] | None = None
     #: What is shown where nothing is known of the session.
-    fallback: Literal["popular", "nothing"] = "popular"
+    fallback: Instead = "popular"
 
     @property
     def is_neutral(self) -> bool:
@@ -72,6 +74,10 @@ class Placement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @classmethod
     def default(cls) -> Self:
         return cls(name=DEFAULT)
+
+
+#: Of the members whose values are words.
+_WORDS: Final[Mapping[str, Sequence[str]]] = {"hide": get_args(Touched), "fallback": get_args(Instead)}
 
 
 def read(text: str, source: str) -> Mapping[str, Placement]:
@@ -97,5 +103,15 @@ def _placement(name: str, table: Any, source: str) -> Placement:
         return msgspec.convert({**table, "name": name}, Placement)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$")
-        place = f"[{name}] {where.rstrip('`').removeprefix('.')}".strip()
-        raise SettingsError(f"{source}: {place}: {what}; docs/placements.md lists what is allowed") from None
+        member = where.rstrip("`").removeprefix(".")
+        place, there = f"[{name}] {member}".strip(), _allowed(member, what)
+        allowed = f"allowed there: {', '.join(there)}; docs/placements.md tells what each does"
+        said = allowed if there else "docs/placements.md lists what is allowed"
+        raise SettingsError(f"{source}: {place}: {what}; {said}") from None
+
+
+def _allowed(member: str, what: str) -> Sequence[str]:
+    """The members, or the words, that there are; empty where it is a matter of bounds."""
+    if "unknown field" in what:  # of a shift, if of any member
+        return Shift.__struct_fields__ if member else [each for each in Placement.__struct_fields__ if each != "name"]
+    return _WORDS.get(member.partition("[")[0], ())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import pytest
 
 from nextclick.cli import parser
 from serving.http.tokens import Tokens, read_secrets
+from tests.kit import rungs
 from tests.kit.doors import SIGNING, SITE
 
 ROOT: Final = Path(__file__).parent.parent
@@ -37,8 +37,7 @@ def in_python(session_id: str, user_id: str | None) -> str:
 
 
 def in_node(session_id: str, user_id: str | None) -> str:
-    if shutil.which("node") is None:
-        pytest.skip("needs node")
+    rungs.demand("node")
     user = "undefined" if user_id is None else json.dumps(user_id)
     asked = f"mint({json.dumps(session_id)}, {user}, {json.dumps({'key': KEY, 'secret': SECRET})})"
     done = subprocess.run(

@@ -80,6 +80,13 @@ class Judge(Protocol):
     def judge(self, queries: Sequence[Query]) -> Sequence[Judged]: ...
 
 
+class Shows(Protocol):
+    """Of a placement, likewise."""
+
+    def lists(self, queries: Sequence[Query]) -> list[list[int]]:
+        """What each is shown, best first."""
+
+
 class Encoder(Protocol):
     @property
     def vectors(self) -> NDArray[np.floating]:
@@ -145,6 +152,23 @@ def _best(judged: Judged) -> NDArray[np.int32]:
     ranked = np.flatnonzero(np.isfinite(judged.fusion))
     order = np.lexsort((judged.ids[ranked], -judged.fusion[ranked]))[:LISTED]
     return judged.ids[ranked[order]]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedRow:
+    """What a placement shows: the rank of the target is its place there, and there are no ties."""
+
+    placement: str
+    shows: Shows
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        return (f"{FUSION}@{self.placement}",)
+
+    def marks(self, queries: Sequence[Query], targets: NDArray[np.int32]) -> Marks:
+        shown = zip(self.shows.lists(queries), targets.tolist(), strict=True)
+        ranks = [items.index(target) + 1 if target in items else MISS for items, target in shown]
+        return Marks(np.array([ranks], dtype=np.int32))
 
 
 class CatalogueRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, Self
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.errors import UsageError
+from schemas.placement import Placement
 from serving.ranking.past import Past
 from serving.ranking.query import Query
 from serving.ranking.sessions import Sessions
@@ -22,7 +23,7 @@ from serving.ranking.sources.session_knn import SessionKnn
 from serving.ranking.sources.source import Source
 from serving.ranking.sources.vmis_knn import VmisKnn
 from serving.ranking.table import Table
-from training.contest import POOL_ROWS, CatalogueRow, Contestant, Encoder, Judge, PoolRows, SourceRow
+from training.contest import POOL_ROWS, CatalogueRow, Contestant, Encoder, Judge, PlacedRow, PoolRows, Shows, SourceRow
 
 _DAY_MS: Final = 24 * 3_600_000
 
@@ -62,6 +63,9 @@ class Ranker(Judge, Protocol):
     def recounted(self, past: Past) -> Self:
         """The same model over counts of this past."""
 
+    def placed(self, placement: Placement) -> Shows:
+        """What it shows in a placement."""
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -72,6 +76,8 @@ class Field:
     snapshot: Sessions
     rows: Collection[str] = ROWS
     baselines: Baselines = field(default_factory=lambda: BASELINES)
+    #: Each has a row of its own, beside those.
+    placements: Sequence[Placement] = ()
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.rows) - set(ROWS)):
@@ -87,7 +93,7 @@ class Field:
             contestants.append(CatalogueRow(encoder, ranker.barred))
         if pooled := tuple(row for row in POOL_ROWS if row in self.rows):
             contestants.append(PoolRows(ranker, pooled))
-        return contestants
+        return [*contestants, *(PlacedRow(each.name, ranker.placed(each)) for each in self.placements)]
 
     def _source(self, row: str, ranker: Ranker, past: Past) -> Source:
         """The ranker's own where it has one, tuned as the bundle says."""

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.placement import Placement
 from serving.ranking.past import Past
 from serving.ranking.query import Query
 from serving.ranking.ranker import Considered, Ranker
@@ -16,6 +17,7 @@ from serving.ranking.scorer import Model
 from serving.ranking.sources.source import Source
 from serving.ranking.sources.transformer import Transformer
 from serving.ranking.table import Table
+from training.placed import Placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,9 @@ class Judging:
 
     def recounted(self, past: Past) -> Self:
         return type(self)(self._ranker.recounted(past), self._blind_model)
+
+    def placed(self, placement: Placement) -> Placed:
+        return Placed(self._ranker, placement)
 
 
 def without_transformer(ranker: Ranker, blind: Model | None) -> Ranker:

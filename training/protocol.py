@@ -27,6 +27,10 @@ _SENTENCES: Final[dict[str, Callable[[Any], str]]] = {
     ),
     "sessions": lambda sessions: f"Measured on {sessions}.",
     "sessions_left_out": lambda of: f"{of['consent']:,} sessions were left out because consent was withdrawn.",
+    "placements": lambda placements: (
+        f"{', '.join('fusion@' + each['name'] for each in placements)}: what the placement shows; that the shopper was "
+        "shown an item before is in no log, and hides nothing."
+    ),
     "catalog_file": lambda of: (
         f"The catalogue file has {of['items']:,} items; the bundle does not know {of['unknown_to_bundle']:,} of them."
     ),

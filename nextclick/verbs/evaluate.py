@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nextclick.verbs.declare import Verbs, json_flag, log_flags, log_of, path, positive, told_of_log, verb
+from schemas.errors import UsageError
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
+    from schemas.placement import Placement
     from serving.ranking.table import Table
 
 #: Below this share of known events the figures say more of the wrong bundle than of a good or bad one.
@@ -36,12 +39,21 @@ def declare(verbs: Verbs) -> None:
     )
     evaluate.add_argument("--rows", type=_names, metavar="NAME,...", help="these rows of the table only")
     evaluate.add_argument(
+        "--placement",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a row more for each: what this placement, in the file that the setting `placements` names, shows",
+    )
+    evaluate.add_argument(
         "--allow-overlap", action="store_true", help="measure even what was trained on; the protocol says so"
     )
     json_flag(evaluate)
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    from msgspec import to_builtins
+
     from nextclick.evaluation import draw
     from nextclick.progress import bar
     from nextclick.terminal import say, say_json
@@ -53,10 +65,11 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from training.predictions import known_share, told_by
 
     start_s = time.monotonic()
+    placements = _placed(arguments.placement, settings)
     clicks = log_of(arguments)
     manifest, found = bundles.verify(arguments.bundle)
     ranker = found.ranker if clicks.clocked else found.ranker.undated()
-    field = Field(Judging(ranker, found.blind), found.snapshot, arguments.rows or ROWS)
+    field = Field(Judging(ranker, found.blind), found.snapshot, arguments.rows or ROWS, placements=placements)
     gathered = past.gather(clicks, {}, bots=True)
     test = told_by(ranker.table, gathered.past)
     told_of_log(clicks)
@@ -70,6 +83,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         evaluation = evaluate(test, trained, field, switches, os.cpu_count() or 1, show)
     left_out = {"consent": gathered.left_out["consent"]}
     evaluation = replace(evaluation, protocol=evaluation.protocol | {"sessions_left_out": left_out})
+    if placements:
+        rules = {"placements": [to_builtins(each, order="sorted") for each in placements]}
+        evaluation = replace(evaluation, protocol=evaluation.protocol | rules)
     if arguments.catalog:
         lacks = {"catalog_file": _lacking(arguments.catalog, ranker.table)}
         evaluation = replace(evaluation, protocol=evaluation.protocol | lacks)
@@ -86,6 +102,16 @@ def _lacking(catalogue: Path, table: Table) -> dict[str, int]:
 
     found = table.find([item.item_id for item in Catalogue(catalogue)])
     return {"items": len(found), "unknown_to_bundle": int((found < 0).sum())}
+
+
+def _placed(names: Sequence[str], settings: Settings) -> list[Placement]:
+    from serving.http.placements import load
+
+    known = load(settings.placements) if names else {}
+    if unknown := [name for name in names if name not in known]:
+        where = settings.placements or "set NEXTCLICK_PLACEMENTS to the shop's file"
+        raise UsageError(f"there is no placement {', '.join(unknown)}, only {', '.join(known)} ({where})")
+    return [known[name] for name in dict.fromkeys(names)]
 
 
 def _names(text: str) -> tuple[str, ...]:

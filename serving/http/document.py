@@ -44,6 +44,8 @@ class Parameter(msgspec.Struct, frozen=True, omit_defaults=True):
     schema: Schema
     description: str = ""
     required: bool = False
+    style: str = ""
+    explode: bool | UnsetType = UNSET
 
 
 class Body(msgspec.Struct, frozen=True):

@@ -2,13 +2,19 @@
 
 An unknown session, one that is over, and one that whoever asks has no business with get the very same bytes. They
 name no session: `session_id` is "anybody", the version is 0.0.0, and no click triggered it.
+
+Processes with the same bundle and the same catalogue give the same bytes, so that whoever polls through a load balancer
+is told 304: it is ranked as of the full hour, and named by what it says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final, Protocol
+
+import msgspec
 
 from schemas import recommendation
 from schemas.placement import Placement
@@ -29,6 +35,7 @@ POPULAR: Final = "popular"
 _KEPT_MAX: Final = 512
 #: While items go and come, they are ranked anew so often.
 _OUTDATED_MS: Final = 10_000
+_HOUR_MS: Final = 3_600_000
 _NOBODY: Final = Session()
 
 
@@ -50,28 +57,26 @@ class Stocks(Protocol):
 class _Ranked:
     table: Table
     edition: tuple[int, int]
+    at: int
     body: Recommendation
 
 
 class Fallback:
-    def __init__(
-        self, shelf: Stocks, placements: Placements, now: Callable[[], int], new_id: Callable[[], str]
-    ) -> None:
+    def __init__(self, shelf: Stocks, placements: Placements, now: Callable[[], int]) -> None:
         self._shelf = shelf
         self._placements = placements
         self._now = now
-        self._new_id = new_id
         #: What all lists are chosen from.
         self._ranked: _Ranked | None = None
-        #: Of the edition, by placement, limit and reason.
-        self._edition: tuple[int, int] | None = None
+        #: Of the edition and the hour, by placement, limit and reason.
+        self._made_of: tuple[tuple[int, int], int] | None = None
         self._made: dict[tuple[str, int, str], Made] = {}
 
     def made(self, placement: Placement, limit: int, why: str = POPULAR) -> Made:
-        """Ready to be sent, and the same bytes until what is to be had changes."""
-        edition, key = self._shelf.edition, (placement.name, limit, why)
-        if edition != self._edition:
-            self._edition = edition
+        """Ready to be sent, and the same bytes until what is to be had changes, or the hour does."""
+        made_of, key = (self._shelf.edition, self._hour()), (placement.name, limit, why)
+        if made_of != self._made_of or (self._ranked is not None and self._is_late(self._ranked)):
+            self._made_of = made_of
             self._made.clear()
         made = self._made.get(key)
         if made is None:
@@ -83,14 +88,15 @@ class Fallback:
     def list(
         self, placement: Placement, limit: int, why: str = POPULAR, exclude: frozenset[str] = frozenset()
     ) -> Recommendation:
-        """With what is excluded left out; empty where the placement rather shows nothing."""
+        """With what is excluded left out; empty where the placement rather shows nothing, and then it says that."""
         stocked = self._shelf.stocked
         body = self._popular(stocked)
         rules = self._placements.rules(placement, stocked.ranker.table)
         shows = placement.fallback == POPULAR
         items = chosen(body.items, stocked, rules, exclude, limit) if shows else ()
-        fallback = BUNDLE if why == POPULAR and not len(stocked.ranker.table) else why
-        return restated(body, items, placement.name, fallback)
+        if why == POPULAR:
+            why = BUNDLE if not len(stocked.ranker.table) else placement.fallback
+        return _named(restated(body, items, placement.name, why))
 
     def _popular(self, stocked: Stocked) -> Recommendation:
         """The whole pool of a session that did nothing."""
@@ -99,32 +105,47 @@ class Fallback:
             return self._body(stocked, demand.as_given(self._shelf.offered))
         if self._ranked is None or self._is_outdated(self._ranked, stocked):
             rules = self._placements.rules(Placement.default(), table)
-            found = demand.anew(stocked, _NOBODY, None, self._now(), rules, frozenset(), POOL)
-            self._ranked = _Ranked(table, self._shelf.edition, self._body(stocked, found.items))
+            found = demand.anew(stocked, _NOBODY, None, self._hour(), rules, frozenset(), POOL)
+            self._ranked = _Ranked(table, self._shelf.edition, self._now(), self._body(stocked, found.items))
         return self._ranked.body
 
     def _is_outdated(self, ranked: _Ranked, stocked: Stocked) -> bool:
-        """Of another table; or something came back, or has gone, and that is long ago or leaves too few."""
-        if ranked.table is not stocked.ranker.table:
+        """Of another table, of another hour; or so much has gone since that too little is left."""
+        if ranked.table is not stocked.ranker.table or ranked.body.generated_at != self._hour():
             return True
         if ranked.edition == self._shelf.edition:
             return False
         items = ranked.body.items
         left = len(items) - len(stocked.gone([item.item_id for item in items]))
-        return left < PUBLISHED or self._now() - ranked.body.generated_at >= _OUTDATED_MS
+        return left < PUBLISHED or self._is_late(ranked)
+
+    def _is_late(self, ranked: _Ranked) -> bool:
+        """Something came back, or has gone, and that it was ranked is long ago."""
+        return ranked.edition != self._shelf.edition and self._now() - ranked.at >= _OUTDATED_MS
+
+    def _hour(self) -> int:
+        """When it began."""
+        now = self._now()
+        return now - now % _HOUR_MS
 
     def _body(self, stocked: Stocked, items: Sequence[Item]) -> Recommendation:
         return Recommendation(
-            recommendation_id=self._new_id(),
+            recommendation_id="",
             session_id=ANYBODY,
             session_started=0,
             session_version=0,
-            generated_at=self._now(),
+            generated_at=self._hour(),
             trigger=TriggeredBy.of(None, ""),
             model=Model(stocked.version, stocked.counts_version),
             items=tuple(items),
             pool_size=len(items),
         )
+
+
+def _named(body: Recommendation) -> Recommendation:
+    """By all that it says: the same list has the same name, wherever it was made."""
+    name = blake2b(recommendation.encode(body), digest_size=8).hexdigest()
+    return msgspec.structs.replace(body, recommendation_id=name)
 
 
 def _made(body: Recommendation) -> Made:

@@ -45,6 +45,8 @@ class Reads(Protocol):
 
     def last_good(self, session_id: str) -> Held | None: ...
 
+    def last_known(self, session_id: str) -> Remembered: ...
+
 
 class _Found(msgspec.Struct, frozen=True):
     """What there is to make a list of."""
@@ -106,7 +108,8 @@ class Listing:
                 known = await self._readings.remembered(session_id)
         except RedisError:
             self._metrics.redis_failed.inc()
-            return _Found(session_id, self._readings.last_good(session_id), NOBODY, stale=True)
+            known = self._readings.last_known(session_id) if placement.hide else NOBODY
+            return _Found(session_id, self._readings.last_good(session_id), known, stale=True)
         return _Found(session_id, held, known, stale=False)
 
     async def _make(self, wanted: Wanted, found: _Found, placement: Placement) -> Made | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -28,6 +28,8 @@ from serving.http.operations import Operation
 from serving.http.problems import Problem
 
 _REF: Final = "#/components/schemas/{name}"
+#: Every answer tells its own; of what is sent without it, it is that of today.
+_TAG: Final = "schema"
 #: What server-sent events are sent as.
 STREAM: Final = "text/event-stream"
 #: Headers that hold a number; all others are text.
@@ -83,15 +85,24 @@ def document(operations: Sequence[Operation[Any]]) -> Document:
 class _Schemas:
     """The schemas of all that the operations name: msgspec makes them in one go, so that no two share a name."""
 
-    def __init__(self, operations: Iterable[Operation[Any]]) -> None:
+    def __init__(self, operations: Sequence[Operation[Any]]) -> None:
         parts = [(*each.bodies.values(), *each.answers.values()) for each in operations]
         kinds = [Problem, *(kind for each in parts for kind in each if kind is not None)]
         made, self.components = msgspec.json.schema_components(kinds, schema_hook=jsonschema.special, ref_template=_REF)
         # By identity: not every type of an annotation has a hash.
         self._made = {id(kind): schema for kind, schema in zip(kinds, made, strict=True)}
+        for each in operations:
+            for kind in each.bodies.values():
+                self._untag(self.of(kind))
 
     def of(self, kind: Any) -> Schema:
         return self._made[id(kind)]
+
+    def _untag(self, schema: Schema) -> None:
+        """What is sent may be without it."""
+        for name in _named(schema):
+            required = self.components[name].get("required", [])
+            self.components[name]["required"] = [each for each in required if each != _TAG]
 
 
 def _described(operation: Operation[Any], schemas: _Schemas) -> Described:
@@ -164,6 +175,8 @@ def _parameters(operation: Operation[Any]) -> list[Parameter]:
             schema={key: value for key, value in schema.items() if key != "description"},
             description=schema.get("description", ""),
             required=name in taken["required"],
+            style="form" if schema.get("type") == "array" else "",
+            explode=False if schema.get("type") == "array" else UNSET,
         )
         for name, schema in given.items()
     ]
@@ -183,6 +196,16 @@ def _heeded(operation: Operation[Any]) -> list[Parameter]:
 
 def _example(operation: Operation[Any], media: str) -> Any:
     return UNSET if operation.example is None or media != next(iter(operation.bodies)) else operation.example
+
+
+def _named(schema: Schema) -> Iterator[str]:
+    """The components that a body is, or is a list of."""
+    if "$ref" in schema:
+        yield schema["$ref"].rpartition("/")[2]
+    for each in schema.get("anyOf", ()):
+        yield from _named(each)
+    if "items" in schema:
+        yield from _named(schema["items"])
 
 
 def _bare(media_type: str) -> str:

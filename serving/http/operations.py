@@ -1,7 +1,8 @@
 """An operation of the API: declared once, and from that parsed, routed, documented and checked.
 
 Its parameters are one msgspec struct: those that the path names come from the path, the rest from the
-query. What a field's Meta says is what a request is refused for and what openapi.json tells.
+query. What a field's Meta says is what a request is refused for and what openapi.json tells. A field that is a tuple
+is given once, its values separated by commas; one inside a value is written %2C.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from functools import cache
+from typing import Annotated, Any, Final, Generic, TypeVar, get_origin
 from urllib.parse import unquote_to_bytes
 
 import msgspec
+from msgspec import Meta
 
 from schemas import wire
+from schemas.wire import ItemId
 from serving.http.problems import Refused
 from serving.http.request import Caller, Request
 from serving.http.response import JSON, Response, Stream
@@ -29,6 +33,22 @@ _NAMED: Final = re.compile(r"\{(\w+)\}")
 _VERSION: Final = re.compile(r"^/v\d+/")
 #: Where msgspec says what is wrong: "... - at `$.limit`".
 _AT: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+#: And of which member: "Object contains unknown field `limti`".
+_MEMBER: Final = re.compile(r"^Object (contains unknown|missing required) field `([^`]*)`")
+_IT_IS: Final = {
+    "contains unknown": "there is no such member; /docs tells which there are",
+    "missing required": "it is missing",
+}
+
+
+#: A parameter of what answers with a list.
+Excluded = Annotated[
+    tuple[ItemId, ...],
+    Meta(
+        max_length=60,
+        description="Items that are not to be in it, separated by commas; a comma within an id is written %2C.",
+    ),
+]
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,14 +101,15 @@ class Operation(Generic[P]):
 
     def parse(self, named: Mapping[str, str], query: str) -> P:
         """The parameters, or Refused with the name of the first that is wrong; never with one that is not ours."""
-        known = self.parameters.__struct_encode_fields__
-        given = {name: _decoded(name, value) for name, value in named.items()}
+        known, lists = self.parameters.__struct_encode_fields__, _lists(self.parameters)
+        given: dict[str, str | list[str]] = {name: _decoded(name, value) for name, value in named.items()}
         for name, value in _pairs(query):
             if name not in known:
                 raise Refused(400, "invalid", f"there is no such parameter, only: {', '.join(known) or 'none'}")
             if name in given:
                 raise Refused(400, "invalid", "it is given twice, or is part of the path", name)
-            given[name] = _decoded(name, value.replace("+", " "))
+            plain = value.replace("+", " ")
+            given[name] = _several(name, plain) if name in lists else _decoded(name, plain)
         try:
             return msgspec.convert(given, self.parameters, strict=False, dec_hook=wire.read_special)
         except msgspec.ValidationError as error:
@@ -99,11 +120,14 @@ def invalid(error: msgspec.ValidationError) -> Refused:
     """What msgspec found, as the client is told: the field, and what it must be."""
     said = str(error)
     at = _AT.search(said)
-    if said.startswith(("Invalid enum value", "Object contains unknown field")):  # what msgspec says of it repeats it
+    place = at.group(1) if at else ""
+    if member := _MEMBER.match(said):
+        said, place = _IT_IS[member.group(1)], f"{place}.{member.group(2)}".lstrip(".")
+    elif said.startswith("Invalid enum value"):  # what msgspec says of it repeats it
         said = "it is none of those that there are"
     elif "matching regex" in said:  # which nobody reads
         said = "it is not written as it must be; /docs tells how"
-    return Refused(400, "invalid", _AT.sub("", said), _shown(at.group(1)) if at else "")
+    return Refused(400, "invalid", _AT.sub("", said), _shown(place))
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
@@ -111,6 +135,19 @@ def _pairs(query: str) -> list[tuple[str, str]]:
     if len(parts) > _PARAMETERS_MAX:
         raise Refused(400, "invalid", f"at most {_PARAMETERS_MAX} parameters are taken")
     return [(name, value) for name, _, value in (part.partition("=") for part in parts)]
+
+
+@cache
+def _lists(parameters: type[msgspec.Struct]) -> frozenset[str]:
+    """Those that may have several values."""
+    kinds = {each.encode_name: each.type for each in msgspec.structs.fields(parameters)}
+    bare = {name: kind.__origin__ if get_origin(kind) is Annotated else kind for name, kind in kinds.items()}
+    return frozenset(name for name, kind in bare.items() if get_origin(kind) is tuple)
+
+
+def _several(name: str, value: str) -> list[str]:
+    """Separated before they are decoded, so that what is encoded stays part of its value."""
+    return [_decoded(name, each) for each in value.split(",")] if value else []
 
 
 def _decoded(name: str, value: str) -> str:
@@ -123,5 +160,5 @@ def _decoded(name: str, value: str) -> str:
 
 
 def _shown(name: str) -> str:
-    """A place in a body as an answer may have it."""
+    """A place in a body as an answer may have it: its members may be the client's own."""
     return name if re.fullmatch(r"[A-Za-z0-9_.\[\]]{1,64}", name) else ""

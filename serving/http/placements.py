@@ -13,6 +13,17 @@ from serving.ranking.rules import Rules
 from serving.ranking.table import Table
 
 
+def load(file: str) -> Mapping[str, Placement]:
+    """Those in the file; without one, `default` alone. SettingsError when it cannot be used."""
+    if not file:
+        return {DEFAULT: Placement.default()}
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"placements is {file!r}, which cannot be read ({error}); name a TOML file") from None
+    return placement.read(text, file)
+
+
 class Placements:
     def __init__(self, known: Mapping[str, Placement]) -> None:
         self._known = known
@@ -21,14 +32,7 @@ class Placements:
 
     @classmethod
     def load(cls, file: str) -> Placements:
-        """Those in the file; without one, `default` alone. SettingsError when it cannot be used."""
-        if not file:
-            return cls({DEFAULT: Placement.default()})
-        try:
-            text = Path(file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"placements is {file!r}, which cannot be read ({error}); name a TOML file") from None
-        return cls(placement.read(text, file))
+        return cls(load(file))
 
     def named(self, name: str) -> Placement:
         found = self._known.get(name)

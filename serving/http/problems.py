@@ -12,7 +12,8 @@
     429 too_many            more than the limit; `Retry-After` says when
     503 unavailable         what is behind the endpoint does not answer; `Retry-After` says when
 
-Nothing of what the client sent is repeated in one, and nothing of what we look like inside.
+Nothing of what the client sent is repeated in one but a member's name, where it is a plain word, and nothing of what we
+look like inside.
 """
 
 from __future__ import annotations

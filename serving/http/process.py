@@ -90,7 +90,7 @@ class Endpoint:
         )
         readings, placements = Readings(redis), Placements.load(settings.placements)
         ranking = OnDemand(self._shelf, readings, placements, Turns(), names.clickstream, _now_ms, _new_id)
-        fallback = Fallback(self._shelf, placements, _now_ms, _new_id)
+        fallback = Fallback(self._shelf, placements, _now_ms)
         lists = Listing(readings, self._shelf, placements, ranking, fallback, self.metrics)
         self._polls = Recommendations(lists, self._bells, self.metrics)
         self._streams = Streams(lists, self._bells, self.metrics, settings.streams_max)

@@ -20,15 +20,13 @@ from schemas.wire import ItemId, SessionId
 from serving.http.bells import Bells
 from serving.http.lists import Made, Makes, Wanted
 from serving.http.metrics import Metrics
-from serving.http.operations import Operation
-from serving.http.problems import Refused
+from serving.http.operations import Excluded, Operation
 from serving.http.request import Caller, Request
 from serving.http.response import Response
 
 #: For the list that knows a click; a worker that is not there must not keep a page from showing anything.
 _AFTER_S: Final = 2.0
 _WAIT_MAX_S: Final = 25
-_EXCLUDED_MAX: Final = 60
 _POSITION: Final = r"^[0-9a-f]{8}\.[0-9]{1,9}\.[0-9]{1,18}$(?!\n)"
 _NOTHING: Final[frozenset[str]] = frozenset()
 _ITEM_FIELDS: Final = ("item_id", "rank", "score", "source", "reason")
@@ -53,9 +51,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_id: SessionId
     limit: Annotated[int, Meta(ge=1, le=PUBLISHED, description="At most so many items.")] = PUBLISHED
     placement: Annotated[Placement, Meta(description="Whose rules the list is to keep.")] = "default"
-    exclude: Annotated[
-        str, Meta(max_length=2_000, description="Items that are not to be in it, separated by commas; at most 60.")
-    ] = ""
+    exclude: Excluded = ()
     fields: Annotated[
         str,
         Meta(
@@ -195,14 +191,11 @@ def matches(known: str, made: Made) -> bool:
 
 
 def _wanted(asked: Asked, caller: Caller) -> Wanted:
-    exclude = frozenset(asked.exclude.split(",")) if asked.exclude else _NOTHING
-    if len(exclude) > _EXCLUDED_MAX:
-        raise Refused(400, "invalid", f"at most {_EXCLUDED_MAX} items can be left out", "exclude")
     return Wanted(
         asked.session_id if caller.may_see(asked.session_id) else None,
         asked.placement,
         asked.limit,
-        exclude,
+        frozenset(asked.exclude) if asked.exclude else _NOTHING,
         frozenset(filter(None, asked.fields.split(","))) if asked.fields else _NOTHING,
     )
 

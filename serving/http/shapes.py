@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+import msgspec
+
 from schemas.markup import Markup, element, joined
 from serving.http.document import Schema
 
@@ -16,6 +18,8 @@ _KINDS: Final = {
     "object": "object",
     "null": "null",
 }
+#: Defaults that say no more than that something may be left out.
+_NOTHING: Final = frozenset({"", "null", "[]", "{}"})
 
 
 def anchor(name: str) -> str:
@@ -26,7 +30,8 @@ def anchor(name: str) -> str:
 def phrase(schema: Schema) -> Markup:
     """Such as: whole number, 1 to 30; 30 unless given."""
     default = schema.get("default")
-    unless = joined("; ", element("code", str(default)), " unless given") if default not in (None, "", [], {}) else ""
+    said = default if isinstance(default, str) else msgspec.json.encode(default).decode()
+    unless = joined("; ", element("code", said), " unless given") if said not in _NOTHING else ""
     return joined(_kind(schema), unless)
 
 

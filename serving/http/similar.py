@@ -21,7 +21,7 @@ from schemas.similar import SimilarItems
 from schemas.wire import ItemId, SessionId
 from serving.http.lists import etag
 from serving.http.metrics import Metrics
-from serving.http.operations import Operation
+from serving.http.operations import Excluded, Operation
 from serving.http.problems import Refused
 from serving.http.request import Caller, Request
 from serving.http.response import Response
@@ -35,7 +35,6 @@ from serving.state.readings import Remembered
 
 REDIS: Final = "redis"
 
-_EXCLUDED_MAX: Final = 60
 #: Answers to who asks without a session, of 7 KB each.
 _KEPT_MAX: Final = 2_048
 #: An announced item is in a kept answer so much later than in others.
@@ -50,9 +49,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=PUBLISHED, description="At most so many items.")] = PUBLISHED
     session_id: Annotated[SessionId, Meta(description="Your session, whose way has a say in the order.")] | None = None
     placement: Annotated[PlacementName, Meta(description="Whose rules the list is to keep.")] = DEFAULT
-    exclude: Annotated[
-        str, Meta(max_length=2_000, description="Items that are not to be in it, separated by commas; at most 60.")
-    ] = ""
+    exclude: Excluded = ()
 
 
 class Reads(Protocol):
@@ -111,7 +108,7 @@ class SimilarProducts:
         ]
 
     async def answer(self, asked: Asked, request: Request, caller: Caller) -> Response:
-        placement, exclude = self._placements.named(asked.placement), _excluded(asked)
+        placement, exclude = self._placements.named(asked.placement), frozenset(asked.exclude)
         own = asked.session_id if asked.session_id is not None and caller.may_see(asked.session_id) else None
         known, lacks = await self._known(own)
         similar, stocked = await self._current()
@@ -198,10 +195,3 @@ class SimilarProducts:
             self._metrics.fallbacks.labels(lacks).inc()
             headers += (("Nextclick-Fallback", lacks),)
         return Response(200, body, headers=headers)
-
-
-def _excluded(asked: Asked) -> frozenset[str]:
-    exclude = frozenset(filter(None, asked.exclude.split(",")))
-    if len(exclude) > _EXCLUDED_MAX:
-        raise Refused(400, "invalid", f"at most {_EXCLUDED_MAX} items can be left out", "exclude")
-    return exclude

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from hashlib import blake2b
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -45,6 +45,20 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: Annotated[str, Meta(max_length=1_024, description="The session's token, for the same reason.")] = ""
 
 
+class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One of them, as a browser takes it in."""
+
+    event: Literal["recommendations", "bye"]
+    data: Annotated[
+        str,
+        Meta(
+            description="JSON: what a poll answers; of `bye`, nothing.",
+            extra_json_schema={"contentMediaType": "application/json"},
+        ),
+    ]
+    id: Annotated[str, Meta(description="Of all the lists that the client then has.")] = ""
+
+
 class Streams:
     def __init__(
         self,
@@ -71,10 +85,11 @@ class Streams:
                 "The session's recommendations, and each that follows",
                 Asked,
                 self.answer,
-                answers={200: str},
-                description="Server-sent events: `recommendations`, whose data is what a poll answers and whose id is"
-                " its ETag, one for each placement at first and then for each that changes; `bye` when "
-                "the process ends. A browser's EventSource comes back by itself.",
+                answers={200: Event},
+                description="Server-sent events: `recommendations`, whose data is what a poll answers, one for each "
+                "placement at first and then for each that changes; `bye` when the process ends. Of those that come "
+                "together the last bears an id, which stands for all lists of the stream; with one placement it is the "
+                "list's ETag without its quotes. A browser's EventSource comes back by itself, and names it.",
                 heeds={"Last-Event-ID": "The last event that the client has; nothing is sent while it is the newest."},
                 is_stream=True,
                 media_type=MEDIA_TYPE,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
@@ -19,6 +18,7 @@ from schemas import facts, keys
 from schemas.recommendation import Model
 from schemas.session import Session
 from serving.state.gathered import Gathered
+from serving.state.lately import Lately
 from serving.state.pipeline import Call
 
 #: About 7 KB each with what goes with it.
@@ -54,15 +54,6 @@ class Held:
     fallback: str | None
 
 
-@dataclass(slots=True)
-class _Kept:
-    held: Held
-    #: As Redis has it.
-    triple: bytes
-    #: When Redis last said that it is still the one.
-    confirmed_s: float
-
-
 @dataclass(frozen=True, slots=True)
 class Remembered:
     """What ranking on demand starts from."""
@@ -85,32 +76,35 @@ NOBODY: Final = Remembered(None, None, "")
 class Readings:
     def __init__(self, redis: Gathered, kept_max: int = _KEPT_MAX, clock: Callable[[], float] = time.monotonic) -> None:
         self._redis = redis
-        self._kept_max = kept_max
-        self._clock = clock
-        #: The one last asked for is last.
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._lists = Lately[Held](kept_max, _GOOD_S, clock)
+        #: The facts of those that were remembered, as Redis has them.
+        self._facts = Lately[dict[bytes, bytes]](kept_max, _GOOD_S, clock)
 
     async def stored(self, session_id: str, *, changed: bool = False) -> Held | None:
         """The list that is stored now; RedisError when Redis does not say. `changed` where it probably is another."""
-        key, kept = keys.recommendation(session_id), self._kept.get(session_id)
-        if kept is not None and not changed:
-            self._kept.move_to_end(session_id)
+        key, last = keys.recommendation(session_id), self._lists.last(session_id)
+        if last is not None and not changed:
             triple = cast(bytes | None, await self._redis.post(Call(("HGET", key, "t"))))
-            if triple == kept.triple:
-                kept.confirmed_s = self._clock()
-                return kept.held
+            if triple == last.triple.encode():
+                self._lists.confirm(session_id, last)
+                return last
         fields = cast(list[bytes | None], await self._redis.post(Call(("HMGET", key, "t", "body", "more", "o"))))
         held = _held(fields)
-        self._keep(session_id, held)
+        self._lists.keep(session_id, held)
         return held
 
     def last_good(self, session_id: str) -> Held | None:
         """What was stored when Redis was last asked, for the time in which it does not answer."""
-        kept = self._kept.get(session_id)
-        return kept.held if kept is not None and self._clock() - kept.confirmed_s < _GOOD_S else None
+        return self._lists.good(session_id)
+
+    def last_known(self, session_id: str) -> Remembered:
+        """What the session had done when that was last asked for, for the same time."""
+        fields = self._facts.good(session_id)
+        return NOBODY if fields is None else Remembered(facts.decode(fields), None, "")
 
     def forget(self, session_id: str) -> None:
-        self._kept.pop(session_id, None)
+        self._lists.forget(session_id)
+        self._facts.forget(session_id)
 
     async def remembered(self, session_id: str) -> Remembered:
         """The session's facts and vector; RedisError when Redis does not say."""
@@ -118,15 +112,8 @@ class Readings:
         vector = Call(("HMGET", keys.vector(session_id), "v", "tag"))
         replies = await asyncio.gather(self._redis.post(call), self._redis.post(vector))
         fields, (held, tag) = cast(tuple[dict[bytes, bytes], list[bytes | None]], replies)
+        self._facts.keep(session_id, fields or None)
         return Remembered(facts.decode(fields) if fields else None, held, (tag or b"").decode())
-
-    def _keep(self, session_id: str, held: Held | None) -> None:
-        self._kept.pop(session_id, None)
-        if held is None:
-            return
-        if len(self._kept) >= self._kept_max:
-            self._kept.popitem(last=False)
-        self._kept[session_id] = _Kept(held, held.triple.encode(), self._clock())
 
 
 def _held(fields: list[bytes | None]) -> Held | None:

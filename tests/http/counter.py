@@ -37,6 +37,7 @@ class Redis:
         self.lists: dict[str, Held] = {}
         self.sessions: dict[str, Remembered] = {}
         self.good: dict[str, Held] = {}
+        self.known: dict[str, Remembered] = {}
         self.away = False
         self.asked = 0
 
@@ -50,6 +51,9 @@ class Redis:
 
     def last_good(self, session_id: str) -> Held | None:
         return self.good.get(session_id)
+
+    def last_known(self, session_id: str) -> Remembered:
+        return self.known.get(session_id, NOBODY)
 
     async def _ask(self) -> None:
         self.asked += 1
@@ -66,10 +70,11 @@ class Counter:
         patience = Patience(float("inf"), lambda: 0.0, _soon)
         self.shelf = Shelf(Following(place, look_every_s=0.01), self.topic.follow, patience, lambda: 0.0, self.metrics)
         self._ids = count(1)
+        self.at = NOW
         self.redis = Redis()
         self.placements = Placements({DEFAULT: Placement.default(), **(placements or {})})
         self.ranking = OnDemand(self.shelf, self.redis, self.placements, Turns(), "clickstream", self.now, self.new_id)
-        self.fallback = Fallback(self.shelf, self.placements, self.now, self.new_id)
+        self.fallback = Fallback(self.shelf, self.placements, self.now)
         self.lists = Listing(self.redis, self.shelf, self.placements, self.ranking, self.fallback, self.metrics)
 
     @asynccontextmanager
@@ -94,7 +99,7 @@ class Counter:
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
     def now(self) -> int:
-        return NOW
+        return self.at
 
     def new_id(self) -> str:
         return str(next(self._ids))

@@ -17,17 +17,17 @@ from tests.kit.endpoint import Endpoint
 from tests.kit.shop import Shop
 
 _RUN: Final = (sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run")
-#: A stream has no end to wait for.
-_ENDLESS: Final = "/stream$"
 #: Longer than a poll may wait.
 _ANSWER_S: Final = 40
 
 #: Where the endpoint is of another mind than the schema, on purpose:
 #: an address has a limit as a whole (414), an unknown placement is refused though any name could be one, and an event
-#: that is wrong is told of in a 200, since those beside it are taken.
+#: that is wrong is told of in a 200, since those beside it are taken. A stream has no end to wait for: it is read up to
+#: its first list.
 _CONFIG: Final = """
 warnings = false
 hooks = "lines.py"
+max-stream-events = 1
 
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 405, 414, 415, 431]
@@ -69,7 +69,7 @@ def check(endpoint: Endpoint, installation: Shop, session_id: str, place: Path, 
     (place / "lines.py").write_text(_HOOKS, encoding="utf-8")
     proof = {"X-Api-Key": doors.KEY, "X-Session-Token": doors.token(session_id, "u-1", now=time.time())}
     told = [part for name, value in proof.items() for part in ("--header", f"{name}: {value}")]
-    given = ["--no-color", "--exclude-path-regex", _ENDLESS, *told]
+    given = ["--no-color", *told]
     command = [*_RUN, f"{endpoint.url}/openapi.json", "--request-timeout", str(_ANSWER_S), *given, *options]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -128,6 +128,13 @@ def test_every_operation_comes_with_a_command_that_a_shell_understands(text: str
 _PROVEN: Final = ["-H", "X-Api-Key: $KEY", "-H", "X-Session-Token: $TOKEN"]
 
 
+def test_what_is_taken_unless_given_is_told_as_json_has_it(text: str) -> None:
+    told = set(re.findall("<code>([^<]*)</code> unless given", text))
+
+    assert told >= {"true", "30", "default"}
+    assert not told & {"True", "False", "None", "()", "[]", "{}"}
+
+
 def test_a_page_without_any_operation_is_still_a_page() -> None:
     none: list[Any] = []
 

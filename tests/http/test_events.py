@@ -168,6 +168,24 @@ def test_events_come_in_each_form(body: object, media_type: str) -> None:
     assert [record.key for record in taken] == [b"s1"]
 
 
+def test_without_security_a_beacon_needs_neither_key_nor_token() -> None:
+    told, _ = answered({"events": [event(event_id="a", session_id="s1")]}, TRUSTED, "text/plain")
+
+    assert [each.event_id for each in told.accepted] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({"key": "k", "token": "t"}, "events"), ({"events": event()}, "events"), ({"key": 1, "events": []}, "key"),
+     ([event()], ""), (b"{", "")],
+)  # fmt: skip
+def test_what_is_wrong_with_a_beacon_is_named(body: object, field: str) -> None:
+    with pytest.raises(Refused, match="key, token and events") as refusal:
+        asyncio.run(post(Memory(), body, TRUSTED, "text/plain"))
+
+    assert (refusal.value.status, refusal.value.field) == (400, field)
+
+
 def test_an_event_gets_its_session_and_user_from_the_token_and_its_time_from_the_server() -> None:
     _, (record,) = answered(event(), Caller(session_id="s1", user_id="u1"))
 

@@ -15,7 +15,7 @@ from schemas.recommendation import ANYBODY
 from tests import worlds
 from tests.http.counter import Counter, until
 from tests.kit.bundles import publish
-from tests.worlds import name
+from tests.worlds import NOW, name
 
 PLAIN = Placement.default()
 HOME = Placement(name="home", per_brand=3)
@@ -70,7 +70,75 @@ def test_a_placements_rules_its_limit_and_what_is_excluded_hold(bundle: Path) ->
             few = counter.fallback.list(PLAIN, 5, exclude=frozenset({home.items[0].item_id}))
             assert len(few.items) == 5
             assert home.items[0].item_id not in {each.item_id for each in few.items}
-            assert counter.fallback.list(EMPTY, 30).items == ()
+
+    asyncio.run(script())
+
+
+def test_a_placement_that_rather_shows_nothing_says_that_it_shows_nothing(bundle: Path) -> None:
+    async def script() -> None:
+        counter = Counter(bundle, {"quiet": EMPTY})
+        async with counter.running():
+            made = counter.fallback.made(EMPTY, 30)
+            body = recommendation.decode(made.body)
+            assert (body.items, body.fallback, made.fallback) == ((), "nothing", "nothing")
+            assert counter.fallback.made(EMPTY, 30, "redis").fallback == "redis"
+
+    asyncio.run(script())
+
+
+def test_processes_with_the_same_bundle_and_catalogue_give_the_same_bytes(bundle: Path) -> None:
+    gone = [Entry(name(at), None) for at in (3, 7)]
+
+    def told(counter: Counter) -> list[bytes]:
+        excluding = counter.fallback.list(PLAIN, 30, exclude=frozenset({name(1)}))
+        made = [counter.fallback.made(*asked) for asked in ((PLAIN, 30), (PLAIN, 5), (HOME, 30), (PLAIN, 30, "redis"))]
+        return [*(each.body for each in made), recommendation.encode(excluding)]
+
+    async def script() -> None:
+        old, new = (Counter(bundle, {"home": HOME}) for _ in range(2))
+        async with old.running():
+            before = told(old)
+            old.topic.there += gone
+            await until(lambda: len(old.shelf.stocked.gone([name(3), name(7)])) == 2)
+            new.topic.there = [*gone]
+            new.at += 40 * 60_000
+            async with new.running():
+                old.at += 10_000
+                after = told(new)
+                assert told(old) == after
+        assert not set(before) & set(after)
+        named = [recommendation.decode(each) for each in before + after]
+        assert len({each.recommendation_id for each in named}) == len(named)
+        assert {each.generated_at for each in named} == {NOW - NOW % 3_600_000}
+
+    asyncio.run(script())
+
+
+def test_it_is_ranked_anew_soon_after_something_went_though_nothing_follows(bundle: Path) -> None:
+    async def script() -> None:
+        counter = Counter(bundle)
+        async with counter.running():
+            best = recommendation.decode(counter.fallback.made(PLAIN, 30).body).items[0].item_id
+            counter.topic.there.append(Entry(best, None))
+            await until(lambda: counter.shelf.stocked.gone([best]) == {best})
+            filtered = counter.fallback.made(PLAIN, 30)
+            assert counter.fallback.made(PLAIN, 30) is filtered
+            counter.at += 10_000
+            anew = counter.fallback.made(PLAIN, 30)
+            assert recommendation.decode(anew.body).pool_size < recommendation.decode(filtered.body).pool_size
+            assert counter.fallback.made(PLAIN, 30) is anew
+
+    asyncio.run(script())
+
+
+def test_every_hour_it_is_ranked_as_of_then(bundle: Path) -> None:
+    async def script() -> None:
+        counter = Counter(bundle)
+        async with counter.running():
+            before = counter.fallback.made(PLAIN, 30)
+            counter.at += 3_600_000
+            after = counter.fallback.made(PLAIN, 30)
+            assert after.generated_at - before.generated_at == 3_600_000
 
     asyncio.run(script())
 

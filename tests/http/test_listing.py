@@ -191,6 +191,21 @@ def test_without_redis_the_last_good_list_goes_out_and_then_the_popular_one(bund
     play(bundle, script)
 
 
+def test_without_redis_what_a_placement_hides_stays_hidden_by_what_was_known(bundle: Path) -> None:
+    async def script(counter: Counter) -> None:
+        held = hold(counter, "s1", someone(10, 11))
+        first = [each.item_id for each in recommendation.decode(held.body).items]
+        facts = replace(someone(10, 11), bought=(first[0],), cart=(first[1],))
+        counter.redis.good["s1"], counter.redis.away = held, True
+        counter.redis.known["s1"] = Remembered(facts, None, "")
+        made = await counter.lists.make(Wanted("s1", "fresh"))
+        assert made.fallback == "redis"
+        assert not {*first[:2], name(10), name(11)} & set(items(made))
+        assert set(first[:2]) <= set(items(await counter.lists.make(Wanted("s1")))), "where nothing is to be hidden"
+
+    play(bundle, script)
+
+
 def test_fields_are_all_that_is_told_of_an_item(bundle: Path) -> None:
     async def script(counter: Counter) -> None:
         held = hold(counter, "s1", someone(10, 11))

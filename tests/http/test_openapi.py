@@ -67,14 +67,29 @@ def test_parameters_are_told_where_they_are_taken_from(document: dict[str, Any])
         ("session_id", "path", True),
         ("limit", "query", False),
         ("exclude", "query", False),
+        ("market", "query", False),
         ("If-None-Match", "header", False),
     ]
     assert told[1]["schema"] == {"type": "integer", "minimum": 1, "maximum": 30, "default": 30}
-    assert told[2]["schema"] == {"type": "string", "maxLength": 4_096}  # left out, never null
+    assert told[3]["schema"] == {"type": "string", "maxLength": 64}  # left out, never null
+
+
+def test_a_list_in_a_query_is_told_as_what_commas_separate(document: dict[str, Any]) -> None:
+    exclude = document["paths"]["/v1/recommendations/{session_id}"]["get"]["parameters"][2]
+
+    assert (exclude["style"], exclude["explode"]) == ("form", False)
+    assert (exclude["schema"]["type"], exclude["schema"]["maxItems"]) == ("array", 60)
 
 
 def test_parameters_are_no_types_of_their_own(document: dict[str, Any]) -> None:
     assert not {"Asked", "Near", "Sent", "Nothing"} & set(document["components"]["schemas"])
+
+
+def test_the_schema_of_a_body_may_be_left_out_and_every_answer_tells_its_own(document: dict[str, Any]) -> None:
+    types = document["components"]["schemas"]
+
+    assert types["Click"]["required"] == ["event_id", "session_id", "type", "ts"]
+    assert types["Recommendation"]["required"][0] == "schema"
 
 
 def test_what_is_not_changed_is_told_without_a_body(document: dict[str, Any]) -> None:

@@ -82,4 +82,26 @@ def test_sessions_of_withdrawn_consent_are_counted_as_left_out(
     assert "1 sessions were left out because consent was withdrawn." in capsys.readouterr().out
 
 
+def test_a_placement_of_the_shops_file_has_a_row_and_its_rules_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    log, file = tmp_path / "log.csv", tmp_path / "shop.toml"
+    log.write_text("session_id,item_id,ts\na,85123A,1900000000000\na,22423,1900000001000\n", encoding="utf-8")
+    file.write_text('[basket]\nlimit = 8\nhide = ["seen"]\n', encoding="utf-8")
+    monkeypatch.setenv("NEXTCLICK_PLACEMENTS", str(file))
+    command = ["evaluate", str(BUNDLE), str(log), "--rows", "popularity"]
+
+    # then
+    assert main([*command, "--placement", "basket", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert list(report["rows"]) == ["popularity", "fusion@basket"]
+    [told] = report["protocol"]["placements"]
+    assert (told["name"], told["limit"], told["hide"]) == ("basket", 8, ["seen"])
+    assert main([*command, "--placement", "basket"]) == 0
+    assert "fusion@basket: what the placement shows" in capsys.readouterr().out
+    assert main([*command, "--placement", "nowhere"]) == 64
+    assert "there is no placement nowhere, only basket, default" in capsys.readouterr().err
+
+
 CONSENT = {"a": "true", "b": "false", "c": "true"}

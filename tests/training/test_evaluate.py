@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from schemas.errors import DataError
+from schemas.placement import Placement
 from serving.ranking.sessions import Sessions
 from tests.worlds.shelf import HOUR_MS, ITEMS, Listing, Oracle, at, trained, walk
 from training import rounds
@@ -79,6 +80,21 @@ def test_an_evaluation_prints_what_is_known_by_hand() -> None:
             "right": {"brought": pytest.approx(4 / 6), "first": 0.0, "alone": 0.0},
         },
     }
+
+
+def test_a_placement_has_a_row_of_its_own_beside_all_others() -> None:
+    # given
+    past = at([[0, 0, 0, 1], [1, 2]], 0, 10)
+    test = at(walk(1, 2), HOUR_MS, HOUR_MS + 1)
+
+    # when
+    field = Field(Oracle(), past, rows=("fusion",), placements=[Placement(name="basket")])
+    found = evaluate(test, trained(past), field, Switches(), threads=1)
+
+    # then
+    assert list(found.rows) == ["fusion", "fusion@basket"]
+    assert found.rows["fusion@basket"].values["mrr@20"] == pytest.approx(1 / 2)
+    assert [(lead.row, lead.minus) for lead in found.differences] == [("fusion", "fusion@basket")]
 
 
 def test_bands_hold_every_prediction_once() -> None:
