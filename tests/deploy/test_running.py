@@ -5,7 +5,10 @@ Kafka and Redis are the programs that its images carry, ours are run from here, 
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import csv
+import gzip
 import json
 import os
 import re
@@ -13,7 +16,6 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,11 +25,12 @@ from urllib.parse import quote
 import pytest
 from ruamel.yaml import YAML
 
-from nextclick import ping
 from nextclick.servers import LOOPBACK, Guardian, Server, free_port
-from schemas.settings import Settings
+from schemas.settings import RedisUrl, Settings
 from schemas.topics import specs
 from serving.state import topics
+from serving.state.pipeline import Call, Pipeline
+from tests.deploy import redis
 from tests.deploy.composition import ROOT, Service, document, read
 from tests.deploy.test_dockerfile import SHIPPED, values
 from tests.kit import kafka_jars, rungs
@@ -98,7 +101,8 @@ def _health_of_the_image() -> list[str]:
 def host(guardian: Guardian) -> Host:
     rungs.demand("redis-server", "redis-cli", "java")
     host = Host(guardian)
-    host.places = {"kafka:9092": _kafka(guardian), "redis:6379": _redis(guardian), "0.0.0.0": LOOPBACK}
+    asked = f"{LOOPBACK}:{redis.start(guardian, 'compose-redis', SERVICES['redis'])}"
+    host.places = {"kafka:9092": _kafka(guardian), "redis:6379": asked, "0.0.0.0": LOOPBACK}
     return host
 
 
@@ -119,26 +123,6 @@ def _kafka(guardian: Guardian) -> str:
     health = [part.replace("9092", str(server.port)) for part in SERVICES["kafka"].health]
     assert subprocess.run(health, capture_output=True, timeout=30, check=False).returncode == 0
     return server.servers
-
-
-def _redis(guardian: Guardian) -> str:
-    service, port = SERVICES["redis"], free_port()
-    mounted = {mount.target: str(mount.source) for mount in service.mounts}
-    program, config = service.command
-    (users,) = [value for key, value in _lines(Path(mounted[config])) if key == "aclfile"]
-    place = ["--port", str(port), "--bind", LOOPBACK, "--aclfile", mounted[users]]
-    server = guardian.start("compose-redis", [program, mounted[config], *place])
-    shell, flag, health = service.health
-    asked = [shell, flag, health.replace("redis-cli", f"redis-cli -p {port}")]
-    server.await_ready(lambda: subprocess.run(asked, capture_output=True, timeout=30, check=False).returncode == 0, 30)
-    return f"{LOOPBACK}:{port}"
-
-
-def _lines(config: Path) -> Iterator[tuple[str, str]]:
-    for line in config.read_text("utf-8").splitlines():
-        if line and not line.startswith("#"):
-            key, _, value = line.partition(" ")
-            yield key, value
 
 
 @pytest.fixture(scope="module")
@@ -176,20 +160,20 @@ def test_topics_declares_each_as_it_is_meant_and_nothing_else_makes_one(declared
     assert KAFKA["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
 
 
-def test_redis_lets_strangers_ask_whether_it_lives_and_us_do_nothing_dangerous(host: Host) -> None:
-    port = int(host.places["redis:6379"].rpartition(":")[2])
+def test_redis_keeps_what_it_acknowledged_and_evicts_nothing(host: Host) -> None:
+    url = RedisUrl(host.here(SERVICES["verbs"].environment["NEXTCLICK_REDIS"]))
 
-    def answer(*command: str) -> str:
-        command = ("redis-cli", "-p", str(port), *command)
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout.strip()
+    async def told() -> str:
+        pipeline = Pipeline(url)
+        try:
+            (answer,) = await pipeline.run([Call(("INFO",))])
+            return str(answer)
+        finally:
+            await pipeline.close()
 
-    assert ping.redis(port, "PING") == "PONG"
-    assert answer("GET", "x").startswith("NOPERM")
-    ours = ("--user", "nextclick", "--pass", "any", "--no-auth-warning")
-    assert "maxmemory_policy:noeviction" in answer(*ours, "INFO", "memory")
-    assert "aof_enabled:1" in answer(*ours, "INFO", "persistence")
-    for command in (("FLUSHALL",), ("CONFIG", "GET", "*"), ("KEYS", "*"), ("MONITOR",), ("SHUTDOWN",)):
-        assert answer(*ours, *command).startswith("NOPERM"), command
+    answer = asyncio.run(told())
+    assert "maxmemory_policy:noeviction" in answer
+    assert "aof_enabled:1" in answer
 
 
 def test_a_shopper_of_the_demo_gets_a_list_over_http(serving: Host) -> None:
@@ -201,24 +185,22 @@ def test_a_shopper_of_the_demo_gets_a_list_over_http(serving: Host) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
-    session_id = _a_session(serving)
+    with gzip.open(service.mounts[0].source, "rt") as lines:
+        session_id = next(csv.DictReader(lines))["session_id"]
     port = serving.port(SERVICES["endpoint"].published[0].inside)
     eventually(lambda: len(_recommended(port, session_id)) == 30, "30 items lie ready", 60)
+    assert _typed(serving, "session", "show", session_id, "--json")["recommendation"]
+    _typed(serving, "session", "erase", session_id)
+    assert _typed(serving, "session", "show", session_id, "--json")["recommendation"] is None
 
 
-def _a_session(host: Host) -> str:
-    """One that has a list."""
-    port = int(host.places["redis:6379"].rpartition(":")[2])
-    ours = ["redis-cli", "-p", str(port), "--user", "nextclick", "--pass", "any", "--no-auth-warning"]
-    found: list[str] = []
-
-    def is_there() -> bool:
-        command = [*ours, "--scan", "--pattern", "{*}:r"]
-        found[:] = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout.split()
-        return bool(found)
-
-    eventually(is_there, "a session has a list", 60)
-    return found[0].removeprefix("{").removesuffix("}:r")
+def _typed(host: Host, *words: str) -> dict[str, Any]:
+    """By a person, as `docker compose run --rm verbs` has it run."""
+    environment = os.environ | host.environment(SERVICES["verbs"])
+    command = [sys.executable, "-m", "nextclick", *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return dict(json.loads(done.stdout)) if "--json" in words else {}
 
 
 def _recommended(port: int, session_id: str) -> list[object]:
@@ -271,7 +253,12 @@ def test_prometheus_reaches_every_process_and_has_its_series(serving: Host, tmp_
     prometheus.await_ready(lambda: bool(_page(port, "/-/healthy")), 60)
     assert re.search(r":9090/-/healthy$", service.health[-1])
     eventually(lambda: _up(port) == {"worker": 1, "endpoint": 2}, "every process is up", 60)
-    for series in ("nextclick_stage_seconds_count", "nextclick_lag_records", "nextclick_http_connections"):
+    for series in (
+        "nextclick_stage_seconds_count",
+        "nextclick_lag_records",
+        "nextclick_http_connections",
+        "nextclick_bundle_swaps_created",
+    ):
         eventually(partial(_has, port, series), f"{series} is there", 30)
     assert len(_asked(port, 'count by (stage) (nextclick_stage_seconds_count{job="worker"})')) == 6
     rules = json.loads(_page(port, "/api/v1/rules"))["data"]["groups"]

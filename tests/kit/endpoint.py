@@ -30,7 +30,7 @@ class Endpoint:
         bundle = str(BUNDLE) if settings.bundle == Settings().bundle else settings.bundle
         self.port: Final = free_port()
         health = free_port()
-        self._probes = Probes(health)
+        self._probes = [Probes(health + number) for number in range(settings.serve_processes)]
         told = replace(settings, bundle=bundle, serve_port=self.port, metrics_port=health)
         self._server: Server = start(guardian, told, f"endpoint-{next(_numbers)}", module or SERVE)
         self._log = guardian.directory / f"{self._server.name}.log"
@@ -44,16 +44,24 @@ class Endpoint:
         return psutil.Process(self._server.pid)
 
     def await_ready(self) -> None:
-        self._server.await_ready(lambda: self.ready()[0] == HTTPStatus.OK, _READY_S)
+        self._server.await_ready(self.is_whole, _READY_S)
+
+    def is_whole(self) -> bool:
+        """All its processes are ready."""
+        return all(probes.ready()[0] == HTTPStatus.OK for probes in self._probes)
 
     def said(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def ready(self) -> tuple[int, dict[str, Any]]:
-        return self._probes.ready()
+        return self._probes[0].ready()
 
     def metrics(self) -> dict[str, float]:
-        return self._probes.metrics()
+        return self._probes[0].metrics()
+
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._server.exit_code()
 
     def signal(self, number: int) -> None:
         self._server.signal(number)

@@ -1,4 +1,4 @@
-"""The Redis users of docs/security.md may do what is done, and nothing else."""
+"""The Redis users of docs/security.md, which are those of deploy/users.acl, may do what is done, and nothing else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from schemas.session import Position
 from schemas.settings import RedisUrl
 from serving.http.buckets import Rate
 from serving.http.limits import question
-from serving.state import scripts
+from serving.state import probe, scripts
 from serving.state.channels import Channels
 from serving.state.gathered import Gathered
 from serving.state.pipeline import Call, Pipeline
@@ -34,8 +34,13 @@ from tests.kit.redis_server import FLEETING, RedisServer
 from tests.kit.stores import LANE, click, draft, erase, reference
 from tests.worlds.histories import START_MS
 
-PAGE: Final = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
-USERS: Final = re.findall(r"^    (user nextclick-.*)$", PAGE, re.M)
+ROOT: Final = Path(__file__).parents[2]
+PAGE: Final = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+#: Those that compose starts its Redis with, and the one that only the page has.
+USERS: Final = [
+    *(ROOT / "deploy" / "users.acl").read_text(encoding="utf-8").splitlines()[1:],
+    *re.findall(r"^    (user nextclick-reader .*)$", PAGE, re.M),
+]
 #: What nobody of ours may do.
 FORBIDDEN: Final = [
     ("FLUSHALL",),
@@ -54,7 +59,7 @@ FORBIDDEN: Final = [
     ("SET", "somebody-elses", "1"),
     ("PUBLISH", "somebody-elses", "1"),
 ]
-#: And what an endpoint may not, beside it.
+#: And what nobody may but a worker, beside it.
 OF_WORKERS: Final = [("ZADD", keys.pending(LANE), "1", "a"), ("PUBLISH", "rec.1", "1"), ("GET", "wm:{0}:" + LANE)]
 
 
@@ -116,14 +121,25 @@ def with_store(at: RedisUrl, work: Callable[[RedisSessionStore], Awaitable[None]
 def test_a_worker_may_do_all_that_it_does(closed: RedisServer, sid: str) -> None:
     with_store(url(closed, "worker"), lambda store: _worked(store, sid))
 
+
+def test_whoever_types_a_verb_may_show_erase_and_remember_what_was_sent_back(closed: RedisServer, sid: str) -> None:
+    at = url(closed, "verbs")
+
     async def sent_back() -> None:
-        replays = Replays(url(closed, "worker"))
+        replays = Replays(at)
         source = Source("clickstream", 0, 1, START_MS)
         await replays.remember([source])
         assert await replays.known([source]) == {source}
         await replays.close()
 
+    async def shown(store: RedisSessionStore) -> None:
+        await _read(store, sid)
+        await store.recommendation(sid)
+
     asyncio.run(sent_back())
+    with_store(at, shown)
+    with_store(at, lambda store: _erased(store, sid))
+    assert probe.redis(at, 10).nodes == 1
 
 
 @pytest.mark.parametrize("user", ["endpoint", "reader"])
@@ -157,27 +173,26 @@ async def _read(store: RedisSessionStore, sid: str) -> None:
 
 
 def test_an_endpoint_may_erase_and_a_reader_may_not(closed: RedisServer, sid: str) -> None:
-    user = Traces(f"u-{sid}", [Trace(None, START_MS, Position("0badcafe", 0, 1))])
-
-    async def erased(store: RedisSessionStore) -> None:
-        await store.fold([Work(sid, [erase(sid, 1)])])
-        await store.remember([user])
-
-    with_store(url(closed, "endpoint"), erased)
+    with_store(url(closed, "endpoint"), lambda store: _erased(store, sid))
     with pytest.raises(RedisError, match="does not let us"):
-        with_store(url(closed, "reader"), erased)
+        with_store(url(closed, "reader"), lambda store: _erased(store, sid))
+
+
+async def _erased(store: RedisSessionStore, sid: str) -> None:
+    await store.fold([Work(sid, [erase(sid, 1)])])
+    await store.remember([Traces(f"u-{sid}", [Trace(None, START_MS, Position("0badcafe", 0, 1))])])
 
 
 @pytest.mark.parametrize("command", FORBIDDEN, ids=" ".join)
-@pytest.mark.parametrize("user", ["worker", "endpoint", "reader"])
+@pytest.mark.parametrize("user", ["worker", "endpoint", "verbs", "reader"])
 def test_nobody_may_do_what_none_of_them_does(closed: RedisServer, user: str, command: tuple[str, ...]) -> None:
     with pytest.raises(RedisError, match="does not let us"):
         asked(url(closed, user), Call(command))
 
 
 @pytest.mark.parametrize("command", OF_WORKERS, ids=" ".join)
-@pytest.mark.parametrize("user", ["endpoint", "reader"])
-def test_an_endpoint_may_not_do_what_a_worker_does(closed: RedisServer, user: str, command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("user", ["endpoint", "verbs", "reader"])
+def test_nobody_else_may_do_what_a_worker_does(closed: RedisServer, user: str, command: tuple[str, ...]) -> None:
     with pytest.raises(RedisError, match="does not let us"):
         asked(url(closed, user), Call(command))
 
@@ -188,14 +203,21 @@ def test_a_reader_writes_to_no_session_and_no_profile(closed: RedisServer, key: 
         asked(url(closed, "reader"), Call(("SET", key, "whatever")))
 
 
-def test_a_worker_may_not_touch_what_is_counted(closed: RedisServer) -> None:
+@pytest.mark.parametrize("user", ["worker", "verbs"])
+def test_none_but_an_endpoint_may_touch_what_is_counted(closed: RedisServer, user: str) -> None:
     with pytest.raises(RedisError, match="does not let us"):
-        asked(url(closed, "worker"), Call(("GET", "{limits}:key:a")))
+        asked(url(closed, user), Call(("GET", "{limits}:key:a")))
+
+
+@pytest.mark.parametrize("user", ["worker", "endpoint", "reader"])
+def test_none_but_a_verb_may_touch_what_was_sent_back(closed: RedisServer, user: str) -> None:
+    with pytest.raises(RedisError, match="does not let us"):
+        asked(url(closed, user), Call(("SET", "replayed:clickstream:0:1", "1")))
 
 
 #: Commands of the connection itself, and those that no script holds.
 OUTSIDE: Final = {"evalsha", "script|load", "ping", "select"}
-WORKED: Final = OUTSIDE | {"zadd", "zrange", "get", "set"}
+WORKED: Final = OUTSIDE | {"zadd", "zrange"}
 SERVED: Final = OUTSIDE | {"hget", "hmget", "hgetall", "subscribe", "unsubscribe"}
 
 
@@ -208,6 +230,7 @@ def _done(*each: scripts.Script) -> set[str]:
     [
         ("worker", WORKED | _done(*(each for each in scripts.ALL if each is not scripts.RATES))),
         ("endpoint", SERVED | _done(scripts.FOLD, scripts.PROFILE, scripts.RATES)),
+        ("verbs", OUTSIDE | {"get", "set"} | _done(scripts.FOLD, scripts.PROFILE)),
         ("reader", SERVED | _done(scripts.RATES)),
     ],
 )
