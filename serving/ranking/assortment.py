@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -62,13 +63,17 @@ class Stocked:
 
     def gone(self, item_ids: Sequence[str]) -> set[str]:
         """Which of these are not to be had, whether the table knows them or not."""
-        places = self.ranker.table.find(item_ids).tolist()
-        hidden, strange = self.absent.hidden, self.absent.strange
-        return {
-            item_id
-            for item_id, place in zip(item_ids, places, strict=True)
-            if (place >= 0 and hidden[place]) or item_id in strange
-        }
+        return set(compress(item_ids, self.lacks(item_ids, self.ranker.table.find(item_ids)).tolist()))
+
+    def lacks(self, item_ids: Sequence[str], places: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """The same of each of these, where the places that they have in the table are known."""
+        gone = (
+            self.absent.hidden[places] & (places >= 0) if len(self.absent.hidden) else np.zeros(len(places), np.bool_)
+        )
+        strange = self.absent.strange
+        if strange:
+            gone |= np.fromiter((item_id in strange for item_id in item_ids), np.bool_, len(item_ids))
+        return gone
 
     @property
     def version(self) -> str:

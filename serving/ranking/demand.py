@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -55,14 +56,17 @@ def among(stocked: Stocked, session: Session, vector: bytes | None, now: int, ca
     """All of these that are to be had, in order."""
     ranker = stocked.ranker
     asked = list(dict.fromkeys(candidates))
-    gone = stocked.gone(asked)
-    if not len(ranker.table):
-        left = [item_id for item_id in asked if item_id not in gone]
-        return Ranking(as_given(left), len(left), EMPTY_CATALOGUE, [item_id for item_id in asked if item_id in gone])
     places = ranker.table.find(asked)
-    there = (places >= 0) & ~np.isin(places, ranker.table.created_after(now))
-    there &= np.fromiter((item_id not in gone for item_id in asked), np.bool_, len(asked))
-    dropped = [item_id for item_id, has in zip(asked, there.tolist(), strict=True) if not has]
+    there = ~stocked.lacks(asked, places)
+    if len(ranker.table):
+        there &= places >= 0
+    announced = ranker.table.created_after(now)
+    if len(announced):
+        there &= ~np.isin(places, announced)
+    dropped = list(compress(asked, (~there).tolist()))
+    if not len(ranker.table):
+        left = list(compress(asked, there.tolist()))
+        return Ranking(as_given(left), len(left), EMPTY_CATALOGUE, dropped)
     query = ranker.query(session.recent, now)
     if not there.any():
         return Ranking((), 0, _unknown(session, len(query)), dropped)

@@ -111,8 +111,7 @@ def asked_for(
     limit = DEPTH + min(len(barred) + int(np.count_nonzero(hidden)), DEPTH)
     brought = [quota.source.candidates(query.below(quota.knows), limit) for quota in quotas]
     shares = np.array([quota.share for quota in quotas], dtype=np.int64)
-    rest = np.setdiff1d(union(brought, shares, barred, hidden).ids, asked)
-    rows = np.concatenate((asked, rest)).astype(np.int32)
+    rows = _behind(asked, union(brought, shares, barred, hidden).ids)
     return Pool(rows, *_asked(*_joined(brought), rows, np.sort(barred), hidden))
 
 
@@ -126,6 +125,21 @@ def _joined(
         np.concatenate([each.because for each in brought]),
         np.array([0, *accumulate(len(each.ids) for each in brought)], dtype=np.int64),
     )
+
+
+@compiled
+def _behind(asked: NDArray[np.int32], ids: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The asked, and then those of the others that are not among them."""
+    rows = np.empty(len(asked) + len(ids), np.int32)
+    table = slots(len(asked))
+    for at in range(len(asked)):
+        place(table, rows, at, int(asked[at]))
+    count = len(asked)
+    for at in range(len(ids)):
+        if find(table, rows, int(ids[at])) == _NOWHERE:
+            rows[count] = ids[at]
+            count += 1
+    return rows[:count]
 
 
 @compiled
