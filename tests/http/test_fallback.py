@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from schemas import jsonschema, recommendation
 from schemas.item import Entry, Item
@@ -110,6 +112,24 @@ def test_processes_with_the_same_bundle_and_catalogue_give_the_same_bytes(bundle
         named = [recommendation.decode(each) for each in before + after]
         assert len({each.recommendation_id for each in named}) == len(named)
         assert {each.generated_at for each in named} == {NOW - NOW % 3_600_000}
+
+    asyncio.run(script())
+
+
+def test_what_is_announced_within_the_hour_comes_with_the_next_from_every_process(tmp_path: Path) -> None:
+    world, best = worlds.shelves(), name(1)
+    announced = [replace(each, created_at=NOW + 60_000) if each.item_id == best else each for each in world.goods]
+    publish(tmp_path / "bundle", dataclasses.replace(world, goods=tuple(announced)))
+
+    async def script() -> None:
+        early, late = (Counter(tmp_path / "bundle") for _ in range(2))
+        late.at += 40 * 60_000
+        async with early.running(), late.running():
+            body = early.fallback.made(PLAIN, 30).body
+            assert best.encode() not in body
+            assert late.fallback.made(PLAIN, 30).body == body
+            late.at += 3_600_000
+            assert best.encode() in late.fallback.made(PLAIN, 30).body
 
     asyncio.run(script())
 
