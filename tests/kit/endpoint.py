@@ -29,9 +29,9 @@ class Endpoint:
     def __init__(self, guardian: Guardian, settings: Settings, *module: str) -> None:
         bundle = str(BUNDLE) if settings.bundle == Settings().bundle else settings.bundle
         self.port: Final = free_port()
-        health = free_port()
-        self._probes = [Probes(health + number) for number in range(settings.serve_processes)]
-        told = replace(settings, bundle=bundle, serve_port=self.port, metrics_port=health)
+        self.health_port: Final = free_port()
+        self._probes = [Probes(self.health_port + number) for number in range(settings.serve_processes)]
+        told = replace(settings, bundle=bundle, serve_port=self.port, metrics_port=self.health_port)
         self._server: Server = start(guardian, told, f"endpoint-{next(_numbers)}", module or SERVE)
         self._log = guardian.directory / f"{self._server.name}.log"
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import get_args
 
 from schemas.session import Session
+from schemas.topics import OP_ERASE, OP_HEADER
 from serving.ranking.ranker import Ranked
 from stream.stages import Stage
 from tests.kit.diary import NOW, Diary, Popular, Worker, click, play, until
@@ -93,8 +94,7 @@ def test_who_comes_while_another_is_ranked_waits_for_that_to_end() -> None:
 
     told = spent(play(diary, script))
 
-    assert told["wait"] == (2, 8.0)
-    assert told["rank"] == (2, 16.0)
+    assert [told["wait"], told["rank"]] == [(2, 8.0), (2, 16.0)]
 
 
 def test_a_list_that_is_made_anew_waits_from_when_that_was_found_due() -> None:
@@ -121,3 +121,19 @@ def test_a_list_that_kafka_refuses_is_on_its_way_until_kafka_has_it() -> None:
         await worker.run_until(lambda: published(worker, 1))
 
     assert spent(play(diary, script))["publish"] == (1, 2 * 32.0)
+
+
+def test_what_takes_a_sessions_lists_back_is_no_list() -> None:
+    diary = Diary()
+    diary.takes_s = {"publish": 32}
+
+    async def script(worker: Worker) -> None:
+        async with worker.running():
+            worker.deliver(click(1))
+            await until(partial(published, worker, 1))
+            worker.deliver(None, headers=[(OP_HEADER, OP_ERASE)])
+            await until(lambda: len(worker.kafka.taken) == 2)
+
+    told = spent(play(diary, script))
+
+    assert [told["fold"], told["publish"]] == [(2, 0.0), (1, 32.0)]
