@@ -122,7 +122,7 @@ async def load(settings: Settings, file: File, deletion: Deletion, watch: Callab
     topic, difference = Topics.named(settings.topic_prefix).catalog, Difference()
     await _read(settings, topic, difference, watch("reading the topic"))
     live = len(difference.told)
-    producer = Producer(settings.kafka, _DEADLINE_S)
+    producer = Producer(settings, _DEADLINE_S)
     await producer.start()
     try:
         sending = watch("sending what is new")
@@ -151,7 +151,7 @@ async def load(settings: Settings, file: File, deletion: Deletion, watch: Callab
 
 
 async def _read(settings: Settings, topic: str, difference: Difference, reading: Told) -> None:
-    catalogue, count = Catalogue(settings.kafka, topic, settings.fetch_wait_ms), 0
+    catalogue, count = Catalogue(settings, topic), 0
     try:
         while not catalogue.caught_up:
             entries = await catalogue.next()

@@ -95,7 +95,7 @@ def _settings(settings: Settings, sandbox: Sandbox, plan: Plan) -> Settings:
     ours = Settings.read(sandbox.environment(), {})
     return dataclasses.replace(
         settings,
-        kafka=ours.kafka,
+        **{name: getattr(ours, name) for name in Settings.__slots__ if name.startswith("kafka")},
         redis=ours.redis,
         fetch_wait_ms=ours.fetch_wait_ms,
         bundle=str(_bundle(plan)),

@@ -21,6 +21,7 @@ from schemas.settings import Settings
 from schemas.topics import Topics
 from serving.http.tokens import read_secrets
 from serving.state import bundles, probe, topics
+from serving.state.access import described
 
 State = Literal["ok", "warning", "failed"]
 
@@ -72,11 +73,12 @@ def _kafka(settings: Settings) -> Iterator[Check]:
     try:
         found = probe.kafka(settings, _TIMEOUT_S)
         there = topics.found(settings, _TIMEOUT_S)
-    except KafkaError as error:
+    except (KafkaError, SettingsError) as error:
         yield _failed("kafka", error)
-        yield Check("topics", "failed", "not looked at, since Kafka is away", "", error.exit_code)
+        yield Check("topics", "failed", "not looked at, since Kafka is not reached", "", error.exit_code)
         return
-    yield Check("kafka", "ok", f"{settings.kafka}, {_count(found.brokers, 'broker')}, speaks Kafka {found.version}")
+    spoken = f"{settings.kafka}, {described(settings)}, {_count(found.brokers, 'broker')}, speaks Kafka {found.version}"
+    yield Check("kafka", "ok", spoken)
     for topic in there:
         yield _topic(topic)
     clickstream = Topics.named(settings.topic_prefix).clickstream
@@ -86,6 +88,9 @@ def _kafka(settings: Settings) -> Iterator[Check]:
 
 def _topic(topic: topics.Found) -> Check:
     name = f"topic {topic.name}"
+    if topic.refused:
+        return Check(name, "failed", "is not ours to see", "give the rights that docs/security.md lists",
+                     KafkaError.exit_code)  # fmt: skip
     if not topic.partitions:
         return Check(name, "failed", "is not there", "run `nextclick topics create`", KafkaError.exit_code)
     if topic.differences:

@@ -19,6 +19,7 @@ from kafka.producer.future import FutureRecordMetadata
 
 from schemas.errors import KafkaError
 from schemas.settings import Settings
+from serving.state.access import access
 
 #: What may be sent and not yet confirmed; past it the sender waits, so that memory stays bounded.
 IN_FLIGHT_MAX: Final = 10_000
@@ -46,7 +47,7 @@ class ClickProducer:
         self.spread: Counter[int] = Counter()
         with self._ours():
             self._producer = KafkaProducer(
-                bootstrap_servers=settings.kafka.split(","),
+                **access(settings),
                 bootstrap_timeout_ms=int(_CONNECT_S * 1000),
                 request_timeout_ms=int(_REQUEST_S * 1000),
                 delivery_timeout_ms=int(_DELIVERY_S * 1000),

@@ -27,6 +27,7 @@ from schemas.errors import KafkaError
 from schemas.settings import Settings
 from schemas.topics import Topics
 from schemas.wire import EpochMs
+from serving.state.access import access
 
 _POLL_MS: Final = 200
 _NAP_S: Final = 0.2
@@ -168,7 +169,7 @@ def _now(click: Click) -> bytes:
 def _consumer(settings: Settings) -> KafkaConsumer:
     try:
         return KafkaConsumer(
-            bootstrap_servers=settings.kafka.split(","),
+            **access(settings),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -9,7 +9,7 @@ from typing import Final
 from nextclick.terminal import say
 from schemas.errors import KafkaError, ServiceError
 from schemas.settings import Settings
-from serving.state import probe, topics
+from serving.state import broker, probe, topics
 
 #: The first attempt, before which nobody is told of any waiting, and each later one.
 _FIRST_S: Final = 1.0
@@ -19,15 +19,23 @@ _PAUSE_S: Final = 0.5
 Ask = Callable[[float], object]
 
 
-def await_services(settings: Settings, wait_s: float, *, wanted: Iterable[str], redis: bool = True) -> None:
-    """Returns once Kafka has the `wanted` topics and Redis answers; after `wait_s` the last ServiceError."""
+def await_services(
+    settings: Settings, wait_s: float, *, wanted: Iterable[str], redis: bool = True, joins: bool = False
+) -> None:
+    """Returns once Kafka has the `wanted` topics, lets us join the group where it is to, and Redis answers.
+
+    After `wait_s` it raises the last ServiceError.
+    """
     if redis:
         wait_s = _await("Redis", lambda timeout_s: probe.redis(settings.redis, timeout_s), wait_s)
-    _await("Kafka", lambda timeout_s: _kafka(settings, set(wanted), timeout_s), wait_s)
+    wait_s = _await("Kafka", lambda timeout_s: _kafka(settings, set(wanted), timeout_s), wait_s)
+    # Of a Kafka that asks nobody who he is there is nothing to be feared.
+    if joins and settings.kafka_security != "plaintext":
+        _await("Kafka", lambda timeout_s: broker.member(settings, timeout_s), wait_s)
 
 
 def _kafka(settings: Settings, wanted: set[str], timeout_s: float) -> None:
-    lacking = sorted(wanted.intersection(topics.missing(settings, timeout_s)))
+    lacking = topics.missing(settings, timeout_s, wanted)
     if lacking:
         raise KafkaError(f"Kafka at {settings.kafka} has no topic {', '.join(lacking)}; run `nextclick topics create`")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from nextclick.servers import Guardian, Server
-from schemas.settings import ENVIRONMENT_PREFIX, RedisUrl, Secret, Settings
+from schemas.setting import Secret
+from schemas.settings import ENVIRONMENT_PREFIX, RedisUrl, Settings
 
 #: The module that works, and its arguments.
 STREAM: Final = ("nextclick", "stream")

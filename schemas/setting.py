@@ -16,6 +16,22 @@ CAST: Final = "cast"
 _SERVER: Final = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}"
 
 
+class Secret(str):
+    """What signs, or where it is read from; masked in every print and log."""
+
+    def __repr__(self) -> str:
+        return f"Secret({str(self)!r})"
+
+    def __str__(self) -> str:
+        return "***" if self else ""
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def reveal(self) -> str:
+        return str.__str__(self)
+
+
 def text(pattern: str) -> Callable[[object], str]:
     def cast(value: object) -> str:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
@@ -23,6 +39,11 @@ def text(pattern: str) -> Callable[[object], str]:
         return value
 
     return cast
+
+
+def secret(pattern: str) -> Callable[[object], Secret]:
+    read = text(pattern)
+    return lambda value: Secret(read(value))
 
 
 def integer(low: int, high: int) -> Callable[[object], int]:

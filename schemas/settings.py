@@ -6,21 +6,24 @@ Read once, from a mapping of environment variables (`NEXTCLICK_KAFKA`) over a ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from schemas import fit
 from schemas.errors import SettingsError
 from schemas.setting import (
     ALLOWED,
     CAST,
     DOC,
+    Secret,
     choice,
     is_number,
     limit,
     networks,
     number,
+    secret,
     servers,
     setting,
     text,
@@ -61,22 +64,6 @@ class RedisUrl(str):
         return str.__str__(self)
 
 
-class Secret(str):
-    """What signs, or where it is read from; masked in every print and log."""
-
-    def __repr__(self) -> str:
-        return f"Secret({str(self)!r})"
-
-    def __str__(self) -> str:
-        return "***" if self else ""
-
-    def __format__(self, spec: str) -> str:
-        return format(str(self), spec)
-
-    def reveal(self) -> str:
-        return str.__str__(self)
-
-
 def _redis_url(value: object) -> RedisUrl:
     parts = urlsplit(str(value))
     if parts.scheme not in {"redis", "rediss", "redis+cluster", "rediss+cluster"} or not parts.hostname:
@@ -87,16 +74,11 @@ def _redis_url(value: object) -> RedisUrl:
     return RedisUrl(str(value))
 
 
-def _secret(pattern: str) -> Callable[[object], Secret]:
-    read = text(pattern)
-    return lambda value: Secret(read(value))
-
-
-def _shown(name: str, value: object) -> str:
+def _shown(name: str, value: object, *, hidden: bool) -> str:
     """A wrong value as its message has it, unless a password may be in it."""
     user, at, _ = str(value).rpartition("@")
     password = name == "redis" and (_HIDDEN_OPTION in str(value) or (at and ":" in user.partition("//")[2]))
-    return "***" if password or name == "token_secrets" else repr(value)
+    return "***" if password or hidden else repr(value)
 
 
 _KEY = r"[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}"
@@ -240,7 +222,7 @@ class Settings:
         "What session tokens are signed with, as `nextclick key --secret` prints it; the first signs, all prove. Never "
         "printed. Better in a file of its own: `@/path`, one a line.",
         "name:secret of at least 32 characters, several separated by commas, or @/path, or nothing",
-        _secret(rf"(?:{_SIGNING}(?:,{_SIGNING})*|@/[^\x00,]{{1,4096}})?"),
+        secret(rf"(?:{_SIGNING}(?:,{_SIGNING})*|@/[^\x00,]{{1,4096}})?"),
     )
     cors_origins: str = setting(
         "",
@@ -300,6 +282,46 @@ class Settings:
         "a path, or nothing",
         text(r"[^\x00]{0,4096}"),
     )
+    kafka_security: str = choice(
+        "plaintext",
+        ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl"),
+        "How Kafka is spoken to: ssl encrypts, and believes only a broker whose certificate is for its name; sasl logs "
+        "in. docs/security.md says more.",
+    )
+    kafka_sasl_mechanism: str = choice(
+        "SCRAM-SHA-512", ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"), "How the password is proved to Kafka."
+    )
+    kafka_user: str = setting(
+        "",
+        "Whom Kafka knows this process as; each kind of process has its own.",
+        "up to 255 printable characters without blanks, commas and equals signs, or nothing",
+        text(r"[!-+\--<>-~]{0,255}"),
+    )
+    kafka_password: Secret = setting(
+        "",
+        "The password of `kafka_user`. Never printed. Better in a file of its own: `@/path`.",
+        "up to 1024 printable characters, or @/path, or nothing",
+        secret(r"[ -~]{0,1024}|@/[^\x00]{1,4096}"),
+    )
+    kafka_ca: str = setting(
+        "",
+        "The PEM file of the authorities that may have signed the broker's certificate. Empty: those that the system "
+        "trusts.",
+        "a path, or nothing",
+        text(r"[^\x00]{0,4096}"),
+    )
+    kafka_certificate: str = setting(
+        "",
+        "The PEM file of a certificate that says who this process is, where Kafka asks for one.",
+        "a path, or nothing",
+        text(r"[^\x00]{0,4096}"),
+    )
+    kafka_certificate_key: str = setting(
+        "",
+        "The PEM file of its key, which no passphrase locks. Empty: it is in the same file.",
+        "a path, or nothing",
+        text(r"[^\x00]{0,4096}"),
+    )
     log_level: str = choice("info", ("debug", "info", "warning", "error"), "The least that is logged.")
 
     @classmethod
@@ -320,8 +342,11 @@ class Settings:
                 values[name] = known[name].metadata[CAST](value)
             except ValueError:
                 allowed = known[name].metadata[ALLOWED]
-                raise SettingsError(f"{shown} is {_shown(name, value)}; allowed is {allowed}") from None
-        return cls(**values)
+                said = _shown(name, value, hidden=isinstance(known[name].default, Secret))
+                raise SettingsError(f"{shown} is {said}; allowed is {allowed}") from None
+        found = cls(**values)
+        fit.together(found)
+        return found
 
     def shown(self) -> dict[str, str]:
         """What may be logged: every setting in force, secrets masked."""

@@ -195,7 +195,7 @@ class _Parts:
         metrics.model_trained.set_function(lambda: following.made_at / 1000)
         log.info("model %s ranks", ranker.version)
         self.store = RedisSessionStore(settings.redis, ProfileTtl.of(settings.profile_days, settings.clickstream_hours))
-        self.producer = Producer(settings.kafka, _SEND_DEADLINE_S)
+        self.producer = Producer(settings, _SEND_DEADLINE_S)
         patience = Patience(settings.retry_budget_s, time.monotonic, asyncio.sleep)
         around = Surroundings(names.clickstream, names.recommendations, now_ms, _new_id)
         self.outbox = Outbox(self.producer, now_ms, metrics)
@@ -205,7 +205,7 @@ class _Parts:
             self.store, ranker, self.outbox, patience, Pace(time.monotonic), around, metrics, settings.rank_batch_max,
             profiles,
         )  # fmt: skip
-        kept = Log(settings.kafka, names.clickstream, _ASK_S)
+        kept = Log(settings, names.clickstream, _ASK_S)
         self.epoch = Epoch(epoch, partial(asyncio.to_thread, topics.epoch, settings, names.clickstream, _ASK_S))
         course = Course(kept, self.epoch.check, patience, metrics)
         self.watermarks = Watermarks(self.store, epoch, time.monotonic, metrics)
@@ -293,8 +293,7 @@ def _catalogue(settings: Settings, metrics: Metrics) -> Catalogue:
     def unreadable(reason: str) -> None:
         metrics.catalogue_unreadable.labels(reason).inc()
 
-    topic = Topics.named(settings.topic_prefix).catalog
-    return Catalogue(settings.kafka, topic, settings.fetch_wait_ms, unreadable)
+    return Catalogue(settings, Topics.named(settings.topic_prefix).catalog, unreadable)
 
 
 #: No two workers begin near each other. What is asked of the system for each list anew makes the ranker's thread wait.

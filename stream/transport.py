@@ -13,12 +13,14 @@ from typing import Any, Final, Protocol, TypeAlias, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer
+from faust.auth import Credentials, SASLCredentials, SSLCredentials
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from mode import Seconds
 from mode.services import WaitResults
 
 from schemas.settings import Settings
+from serving.state.access import access
 from stream.eager import Eager
 from stream.intake import Delivery
 from stream.progress import Heard, Progress
@@ -191,6 +193,7 @@ def configured(settings: Settings, progress: Progress) -> tuple[faust.App, Worke
     app = faust.App(
         settings.group,
         broker=[f"kafka://{server}" for server in settings.kafka.split(",")],
+        broker_credentials=_credentials(settings),
         store="memory://",
         datadir=tempfile.gettempdir(),  # nothing is written there: there are no tables
         autodiscover=False,
@@ -210,6 +213,18 @@ def configured(settings: Settings, progress: Progress) -> tuple[faust.App, Worke
     app.transport = transport = WorkerTransport(app.conf.broker_consumer, app)
     transport.fetch_wait_ms, transport.progress = settings.fetch_wait_ms, progress
     return app, transport
+
+
+def _credentials(settings: Settings) -> Credentials | None:
+    asking = access(settings)
+    if asking["sasl_mechanism"] is not None:
+        return SASLCredentials(
+            username=asking["sasl_plain_username"],
+            password=asking["sasl_plain_password"],
+            ssl_context=asking["ssl_context"],
+            mechanism=asking["sasl_mechanism"],
+        )
+    return SSLCredentials(asking["ssl_context"]) if asking["ssl_context"] is not None else None
 
 
 def delivery(event: faust.EventT[bytes], progress: Progress) -> Delivery:

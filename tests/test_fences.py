@@ -37,6 +37,7 @@ FENCES: Final[dict[str, tuple[str, ...]]] = {
     "aiokafka": (
         "stream/transport.py",
         "serving/state/catalogue.py",
+        "serving/state/handshake.py",
         "serving/state/log.py",
         "serving/state/producer.py",
         "nextclick/bench/fresh.py",

@@ -27,6 +27,7 @@ from nextclick.bench.trial import Trial
 from schemas import click as wire
 from schemas.click import Click
 from schemas.errors import KafkaError, NextclickError
+from serving.state.access import access
 
 #: Before anything is measured: whatever of the worker is compiled or remembered at its first use has been used by then.
 WARMING_S: Final = 3
@@ -64,9 +65,9 @@ def measure(
 
 @asynccontextmanager
 async def _storefront(trial: Trial) -> AsyncIterator[_Storefront]:
-    servers = trial.settings.kafka.split(",")
-    producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", linger_ms=0)
-    consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, auto_offset_reset="earliest")
+    reached = access(trial.settings)
+    producer = AIOKafkaProducer(**reached, acks="all", linger_ms=0)
+    consumer = AIOKafkaConsumer(**reached, enable_auto_commit=False, auto_offset_reset="earliest")
     consumer.assign([TopicPartition(trial.names.recommendations, at) for at in range(trial.settings.partitions)])
     async with producer, consumer:
         storefront = _Storefront(trial, producer)

@@ -22,7 +22,8 @@ from nextclick.bench.wrk import Peak
 from nextclick.endpoint import asked
 from nextclick.servers import LOOPBACK, free_port
 from schemas.errors import NextclickError
-from schemas.settings import Secret, Settings
+from schemas.setting import Secret
+from schemas.settings import Settings
 from serving.http import keys, tokens
 
 #: High enough that nobody meets them, and counted all the same.

@@ -22,6 +22,7 @@ from schemas.errors import DataError, KafkaError
 from schemas.letter import Letter
 from schemas.settings import Settings
 from schemas.topics import Topics
+from serving.state.access import access
 
 #: How long the broker may have nothing for us before the end is reached.
 _SILENCE_S: Final = 15.0
@@ -55,7 +56,7 @@ class Letterbox:
         self._servers = settings.kafka
         with self._ours():
             self._consumer = KafkaConsumer(
-                bootstrap_servers=settings.kafka.split(","),
+                **access(settings),
                 bootstrap_timeout_ms=_ASK_MS,
                 group_id=f"{settings.group}.dead",
                 enable_auto_commit=False,

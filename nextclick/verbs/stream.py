@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     # A bundle that is not there is known without waiting for anybody.
     bundles.read_manifest(Path(settings.bundle))
     try:
-        await_services(settings, settings.start_wait_s, wanted=[spec.name for spec in specs(settings)])
+        await_services(settings, settings.start_wait_s, wanted=[spec.name for spec in specs(settings)], joins=True)
         return app.run(settings)
     except Stopped:
         return 0  # asked to end before it began; later the worker drains

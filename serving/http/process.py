@@ -83,7 +83,7 @@ class Endpoint:
         endless = Patience(float("inf"), time.monotonic, asyncio.sleep)
         self._shelf = Shelf(
             Following(Path(settings.bundle)),
-            lambda: Catalogue(settings.kafka, names.catalog, settings.fetch_wait_ms, self._unreadable),
+            lambda: Catalogue(settings, names.catalog, self._unreadable),
             endless,
             time.monotonic,
             self.metrics,

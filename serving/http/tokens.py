@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from schemas.errors import SettingsError
-from schemas.settings import Secret
+from schemas.setting import Secret
 from schemas.wire import Label, SessionId
 
 _VERSION: Final = "1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,8 @@ from kafka.net.compat import KafkaNetClient
 
 from schemas.errors import KafkaError
 from schemas.settings import Settings
+from serving.state import handshake
+from serving.state.access import access
 
 
 @contextmanager
@@ -27,16 +30,36 @@ def asked(settings: Settings, timeout_s: float) -> Iterator[KafkaAdminClient]:
 
     try:
         yield KafkaAdminClient(
-            bootstrap_servers=settings.kafka.split(","),
+            **access(settings),
             bootstrap_timeout_ms=timeout_ms,
             request_timeout_ms=timeout_ms,
             kafka_client=client,
         )
+    except kafka.errors.AuthorizationError as error:
+        raise refused(settings, f"do this ({error})") from error
     except (kafka.errors.KafkaError, OSError) as error:
+        complaint = asyncio.run(handshake.complaint(settings, timeout_s))
         raise KafkaError(
-            f"Kafka at {settings.kafka} does not answer as it should within {timeout_s:g} s: {error}; "
+            complaint
+            or f"Kafka at {settings.kafka} does not answer as it should within {timeout_s:g} s: {error}; "
             "check that it runs and that NEXTCLICK_KAFKA names it"
         ) from error
     finally:
         for each in clients:
             each.close()
+
+
+def member(settings: Settings, timeout_s: float) -> None:
+    """KafkaError when the workers' group is not for us: a consumer that may not join would wait for ever, silently."""
+    with asked(settings, timeout_s) as admin:
+        try:
+            admin.describe_groups([settings.group])
+        except kafka.errors.GroupAuthorizationFailedError as error:
+            raise refused(settings, f"join the group {settings.group}") from error
+
+
+def refused(settings: Settings, what: str) -> KafkaError:
+    who = settings.kafka_user or "us"
+    return KafkaError(
+        f"Kafka at {settings.kafka} does not let {who} {what}; give the rights that docs/security.md lists"
+    )

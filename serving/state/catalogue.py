@@ -11,6 +11,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from schemas.errors import DataError, KafkaError
 from schemas.item import Entry, read
+from schemas.settings import Settings
+from serving.state import handshake
+from serving.state.access import access
 
 #: Handed out at once: few, because whoever takes them has other things to do meanwhile.
 _MOST: Final = 200
@@ -23,12 +26,12 @@ _ASK_S: Final = 10.0
 
 class Catalogue:
     def __init__(
-        self, servers: str, topic: str, fetch_wait_ms: int, unreadable: Callable[[str], object] = lambda reason: None
+        self, settings: Settings, topic: str, unreadable: Callable[[str], object] = lambda reason: None
     ) -> None:
         """`unreadable` is told of every record that says nothing of any item, and why."""
-        self._servers = servers
+        self._settings = settings
+        self._access = access(settings)
         self._topic = topic
-        self._fetch_wait_ms = fetch_wait_ms
         self._unreadable = unreadable
         self._consumer: AIOKafkaConsumer | None = None
         #: Where the partitions ended when this began, as far as they have not been read up to there.
@@ -52,7 +55,8 @@ class Catalogue:
             # Last: of what is taken here nothing may fall to an error.
             found = await consumer.getmany(timeout_ms=_WAIT_MS, max_records=_MOST)
         except (aiokafka.errors.KafkaError, TimeoutError) as error:
-            raise self._failure(f"{type(error).__name__}: {error}") from error
+            complaint = await handshake.complaint(self._settings, _ASK_S) if self._consumer is None else None
+            raise (KafkaError(complaint) if complaint else self._failure(f"{type(error).__name__}: {error}")) from error
         if found:
             self._heard_s = asyncio.get_running_loop().time()
         return [entry for records in found.values() for record in records if (entry := self._read(record))]
@@ -64,13 +68,13 @@ class Catalogue:
 
     async def _begin(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._servers.split(","),
+            **self._access,
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             # What a transaction took back was never said.
             isolation_level="read_committed",
-            fetch_max_wait_ms=self._fetch_wait_ms,
+            fetch_max_wait_ms=self._settings.fetch_wait_ms,
         )
         # Its partitions are named once, not subscribed to: a broker that restarts may for a moment know of none, and
         # whoever is subscribed would then begin anew, with what has long been otherwise.
@@ -113,6 +117,6 @@ class Catalogue:
 
     def _failure(self, why: str) -> KafkaError:
         return KafkaError(
-            f"Kafka at {self._servers} does not let the topic {self._topic} be read ({why}); "
+            f"Kafka at {self._settings.kafka} does not let the topic {self._topic} be read ({why}); "
             "check that it runs and that `nextclick topics create` was run"
         )

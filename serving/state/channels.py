@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any, Final, cast
+from urllib.parse import urlsplit, urlunsplit
 
 from redis import exceptions
 from redis.asyncio import Redis, RedisCluster
@@ -75,15 +76,19 @@ class Channels:
         }
         if not self._url.is_cluster:
             return Redis.from_url(self._url.reveal(), **options)
-        cluster = RedisCluster.from_url(self._url.reveal().replace("+cluster", "", 1))
+        address = self._url.reveal().replace("+cluster", "", 1)
+        cluster = RedisCluster.from_url(address)
         try:
             await cluster.initialize()
             node = cluster.get_random_node()
-            return Redis(host=node.host, port=int(node.port), **_credentials(cluster), **options)
+            return Redis.from_url(_at(address, node.host, int(node.port)), **options)
         finally:
             await cluster.aclose()
 
 
-def _credentials(cluster: RedisCluster) -> dict[str, Any]:
-    known = cluster.connection_kwargs
-    return {name: known[name] for name in ("username", "password") if known.get(name)}
+def _at(address: str, host: str, port: int) -> str:
+    """The same login and the same certificates, at one node."""
+    parts = urlsplit(address)
+    login, at, _ = parts.netloc.rpartition("@")
+    named = f"[{host}]" if ":" in host else host
+    return urlunsplit(parts._replace(netloc=f"{login}{at}{named}:{port}"))

@@ -67,7 +67,7 @@ class Clickstream:
     def of(cls, settings: Settings) -> Self:
         names = Topics.named(settings.topic_prefix)
         ask = partial(asyncio.to_thread, topics.epoch, settings, names.clickstream, _ASK_S)
-        return cls(Producer(settings.kafka, settings.events_wait_ms / 1000), names, ask)
+        return cls(Producer(settings, settings.events_wait_ms / 1000), names, ask)
 
     async def open(self) -> None:
         """KafkaError when Kafka does not answer, or lacks the topic."""

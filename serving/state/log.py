@@ -10,6 +10,8 @@ import aiokafka.errors
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.errors import KafkaError
+from schemas.settings import Settings
+from serving.state.access import access
 
 T = TypeVar("T")
 
@@ -21,8 +23,9 @@ _FETCH_BYTES: Final = 1
 class Log:
     """Connects when it is first asked. Every call waits at most `deadline_s`, and one goes on at a time."""
 
-    def __init__(self, servers: str, topic: str, deadline_s: float) -> None:
-        self._servers = servers
+    def __init__(self, settings: Settings, topic: str, deadline_s: float) -> None:
+        self._servers = settings.kafka
+        self._access = access(settings)
         self._topic = topic
         self._deadline_s = deadline_s
         self._client: AIOKafkaConsumer | None = None
@@ -80,7 +83,7 @@ class Log:
     async def _connected(self) -> AIOKafkaConsumer:
         if self._client is None:
             client = AIOKafkaConsumer(
-                bootstrap_servers=self._servers.split(","),
+                **self._access,
                 group_id=None,
                 enable_auto_commit=False,
                 auto_offset_reset="none",

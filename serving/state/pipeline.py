@@ -52,6 +52,8 @@ _MAYBE_MOVED: Final = (exceptions.ConnectionError, exceptions.TimeoutError, exce
 _TRANSIENT_CODES: Final = re.compile(
     r"(?:^|[\s-])(?:OOM|READONLY|LOADING|MISCONF|CLUSTERDOWN|NOREPLICAS|MASTERDOWN|TRYAGAIN|BUSY)\b"
 )
+#: How OpenSSL says that a certificate is not believed; the client keeps no more of it than the text.
+_UNPROVED: Final = "CERTIFICATE_VERIFY_FAILED"
 #: Typed as taking one argument, which is a slip.
 _pack: Final = cast(Callable[[tuple[Argument, ...]], bytes], hiredis.pack_command)
 
@@ -115,10 +117,14 @@ class Pipeline:
         return InvariantError(f"Redis at {self._shown} refused a command of ours, which is a defect: {error}")
 
     def _unreachable(self, error: Exception) -> RedisError:
-        return RedisError(
-            f"Redis at {self._shown} does not answer ({type(error).__name__}: {error}); "
-            "check that it runs and that NEXTCLICK_REDIS names it"
-        )
+        return unreachable(self._shown, error)
+
+
+def unreachable(shown: str, error: Exception) -> RedisError:
+    advice = "check that it runs and that NEXTCLICK_REDIS names it"
+    if _UNPROVED in str(error):
+        advice = "name it as its certificate does, and its authority's PEM file as ?ssl_ca_certs=, in NEXTCLICK_REDIS"
+    return RedisError(f"Redis at {shown} does not answer ({type(error).__name__}: {error}); {advice}")
 
 
 class _Wire(Protocol):

@@ -16,6 +16,7 @@ from redis.retry import Retry
 from schemas.errors import RedisError
 from schemas.settings import RedisUrl, Settings
 from serving.state import broker
+from serving.state.pipeline import unreachable
 
 _CLUSTER_NODES: Final = RedisCluster.PRIMARIES
 
@@ -50,10 +51,7 @@ def redis(url: RedisUrl, timeout_s: float) -> RedisFound:
             "for a single server begin NEXTCLICK_REDIS with redis://"
         ) from error
     except (client.RedisError, OSError) as error:
-        raise RedisError(
-            f"Redis at {url.masked} does not answer ({type(error).__name__}: {error}); "
-            "check that it runs and that NEXTCLICK_REDIS names it"
-        ) from error
+        raise unreachable(url.masked, error) from error
 
 
 def _ask_server(url: RedisUrl, timeout_s: float) -> RedisFound:

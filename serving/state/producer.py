@@ -13,6 +13,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from schemas.errors import InvariantError, KafkaError
+from schemas.settings import Settings
+from serving.state import handshake
+from serving.state.access import access
 
 #: The largest topic of ours takes batches of 2 MiB.
 _REQUEST_MAX_BYTES: Final = 2 * 1024 * 1024
@@ -58,8 +61,9 @@ def _epoch_ms() -> int:
 class Producer:
     """At least once: what it sends carries its own idempotency key, so a repeated record costs nothing."""
 
-    def __init__(self, servers: str, deadline_s: float, now: Callable[[], int] = _epoch_ms) -> None:
-        self._servers = servers
+    def __init__(self, settings: Settings, deadline_s: float, now: Callable[[], int] = _epoch_ms) -> None:
+        self._settings = settings
+        self._access = access(settings)
         self._deadline_s = deadline_s
         self._now = now
         self._client: AIOKafkaProducer | None = None
@@ -67,7 +71,7 @@ class Producer:
     async def start(self) -> None:
         """Within the event loop that will send. May be tried again when it has failed."""
         client = AIOKafkaProducer(
-            bootstrap_servers=self._servers.split(","),
+            **self._access,
             acks="all",
             linger_ms=0,
             max_batch_size=_BATCH_MAX_BYTES,
@@ -77,7 +81,8 @@ class Producer:
         try:
             await _connect(client)
         except aiokafka.errors.KafkaError as error:
-            raise KafkaError(self._complaint(error)) from error
+            why = await handshake.complaint(self._settings, self._deadline_s)
+            raise KafkaError(why or self._complaint(error)) from error
         self._client = client
 
     async def send(self, records: Sequence[Outgoing]) -> list[Placed]:
@@ -114,7 +119,7 @@ class Producer:
 
     def _complaint(self, error: Exception) -> str:
         return (
-            f"Kafka at {self._servers} did not take a record within {self._deadline_s:g} s "
+            f"Kafka at {self._settings.kafka} did not take a record within {self._deadline_s:g} s "
             f"({type(error).__name__}: {error}); check that it runs and that `nextclick topics create` was run"
         )
 

@@ -6,7 +6,7 @@ broker to appear and as long again for each answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 from uuid import UUID
@@ -21,6 +21,7 @@ from schemas.topics import TopicSpec, specs
 from serving.state import broker
 
 _NO_ERROR: Final = 0
+_REFUSED: Final = 29
 _TOPIC_ALREADY_EXISTS: Final = 36
 _UUID_BY_CLOCK: Final = 7
 
@@ -36,11 +37,12 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One of our topics; without partitions it is not there."""
+    """One of our topics; without partitions it is not there, or refused to us."""
 
     name: str
     partitions: int
     differences: tuple[str, ...] = ()
+    refused: bool = False
 
 
 def create(settings: Settings, timeout_s: float) -> list[Declared]:
@@ -48,6 +50,7 @@ def create(settings: Settings, timeout_s: float) -> list[Declared]:
     wanted = specs(settings)
     with broker.asked(settings, timeout_s) as admin:
         created = _create(admin, wanted, timeout_s)
+        _described(settings, admin, [spec.name for spec in wanted])
         admin.wait_for_topics([spec.name for spec in wanted], timeout_ms=timeout_s * 1000)
         kept = [spec for spec in wanted if spec.name not in created]
         found = _differences(admin, kept)
@@ -62,8 +65,12 @@ def found(settings: Settings, timeout_s: float) -> list[Found]:
         partitions = {
             topic["name"]: len(topic["partitions"]) for topic in described if topic["error_code"] == _NO_ERROR
         }
+        refused = {topic["name"] for topic in described if topic["error_code"] == _REFUSED}
         differences = _differences(admin, [spec for spec in wanted if spec.name in partitions])
-    return [Found(spec.name, partitions.get(spec.name, 0), differences.get(spec.name, ())) for spec in wanted]
+    return [
+        Found(spec.name, partitions.get(spec.name, 0), differences.get(spec.name, ()), spec.name in refused)
+        for spec in wanted
+    ]
 
 
 def ends(settings: Settings, topic: str, partitions: Sequence[int], timeout_s: float) -> dict[int, int]:
@@ -74,11 +81,11 @@ def ends(settings: Settings, topic: str, partitions: Sequence[int], timeout_s: f
     return {lane.partition: answer.offset for lane, answer in found.items()}
 
 
-def missing(settings: Settings, timeout_s: float) -> list[str]:
-    """The names of the topics that `create` would create."""
-    names = [spec.name for spec in specs(settings)]
+def missing(settings: Settings, timeout_s: float, wanted: Collection[str] | None = None) -> list[str]:
+    """The names of the topics that `create` would create; of those that are wanted, where not all are."""
+    names = [spec.name for spec in specs(settings) if wanted is None or spec.name in wanted]
     with broker.asked(settings, timeout_s) as admin:
-        there = {topic["name"] for topic in admin.describe_topics(names) if topic["error_code"] == _NO_ERROR}
+        there = {topic["name"] for topic in _described(settings, admin, names) if topic["error_code"] == _NO_ERROR}
     return [name for name in names if name not in there]
 
 
@@ -91,13 +98,22 @@ def epoch(settings: Settings, topic: str, timeout_s: float) -> str:
     if settings.topic_epoch:
         return settings.topic_epoch
     with broker.asked(settings, timeout_s) as admin:
-        (found,) = admin.describe_topics([topic])
+        (found,) = _described(settings, admin, [topic])
     if found["error_code"] != _NO_ERROR or not found.get("topic_id"):
         raise KafkaError(
             f"Kafka at {settings.kafka} tells no id of the topic {topic}; run `nextclick topics create`, "
             "or set NEXTCLICK_TOPIC_EPOCH if this Kafka is older than 2.8"
         )
     return _digits(UUID(found["topic_id"]))
+
+
+def _described(settings: Settings, admin: KafkaAdminClient, names: Sequence[str]) -> list[dict[str, Any]]:
+    """KafkaError when one of them is not for us to see."""
+    described: list[dict[str, Any]] = admin.describe_topics(list(names)) if names else []
+    refused = [topic["name"] for topic in described if topic["error_code"] == _REFUSED]
+    if refused:
+        raise broker.refused(settings, f"see the topic {', '.join(refused)}")
+    return described
 
 
 def _digits(topic_id: UUID) -> str:
@@ -146,7 +162,8 @@ def _differing(spec: TopicSpec, partitions: list[dict[str, Any]], config: dict[s
     replicas = min((len(partition["replica_nodes"]) for partition in partitions), default=0)
     if replicas != spec.replication:
         yield f"replication is {replicas}, declared is {spec.replication}"
-    for key, value in spec.config.items():
+    # Of a topic whose settings are not for us to see none are told.
+    for key, value in spec.config.items() if config else ():
         actual = config.get(key, {}).get("value")
         if actual != value:
             yield f"{key} is {actual}, declared is {value}"

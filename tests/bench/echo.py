@@ -39,7 +39,7 @@ def run(settings: Settings) -> None:
     names = Topics.named(settings.topic_prefix)
     app, transport = configured(settings, Progress())
     transport.parts = Anywhere()
-    producer, started = Producer(settings.kafka, deadline_s=5), asyncio.Event()
+    producer, started = Producer(settings, deadline_s=5), asyncio.Event()
 
     async def start() -> None:
         await producer.start()

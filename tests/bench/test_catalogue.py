@@ -30,19 +30,20 @@ LIMIT_BYTES: Final = 10**9
 _WAIT_S: Final = 600
 
 _READ: Final = """
-import asyncio, json, resource, sys, time
+import asyncio, json, os, resource, sys, time
 from pathlib import Path
 from serving.ranking.assortment import Assortment
 from serving.state import bundles
+from schemas.settings import Settings
 from serving.state.catalogue import Catalogue
 
 def own():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
 
-async def read(ranker, servers, topic):
+async def read(ranker, settings, topic):
     before, begun, spent = own(), time.perf_counter(), time.process_time()
-    assortment, catalogue, entries, most = Assortment(ranker), Catalogue(servers, topic, 500), 0, 0
+    assortment, catalogue, entries, most = Assortment(ranker), Catalogue(settings, topic), 0, 0
     while not catalogue.caught_up:
         found = await catalogue.next()
         entries += len(found)
@@ -59,7 +60,7 @@ async def read(ranker, servers, topic):
     await catalogue.close()
     return told
 
-print(json.dumps(asyncio.run(read(bundles.load(Path(sys.argv[1])), sys.argv[2], sys.argv[3]))))
+print(json.dumps(asyncio.run(read(bundles.load(Path(sys.argv[1])), Settings.read(os.environ, {}), sys.argv[2]))))
 """
 
 
@@ -103,7 +104,7 @@ def test_a_million_items_are_loaded_and_read(
 
     # when
     loads = [_loaded(settings, file) for _ in range(2)]
-    read = _python(_READ, bundle, settings.kafka, f"{settings.topic_prefix}catalog")
+    read = _python(_READ, settings, bundle, f"{settings.topic_prefix}catalog")
 
     # then
     print(f"\n{conditions.line('aiokafka', 'msgspec', 'numpy')}; {ITEMS:,} items, {name}")
@@ -124,9 +125,10 @@ def _loaded(settings: Settings, file: Path) -> float:
     return time.perf_counter() - begun
 
 
-def _python(code: str, *arguments: str | Path) -> dict[str, Any]:
+def _python(code: str, settings: Settings, *arguments: str | Path) -> dict[str, Any]:
+    ours = {**environment(settings), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, env={**os.environ, **ours},
         capture_output=True, text=True, timeout=_WAIT_S, check=True,
     )  # fmt: skip
     told: dict[str, Any] = json.loads(done.stdout)

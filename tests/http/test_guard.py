@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import pytest
 
 from schemas.errors import RedisError, SettingsError
-from schemas.settings import Secret, Settings
+from schemas.setting import Secret
+from schemas.settings import Settings
 from serving.http.admission import Admission
 from serving.http.buckets import By
 from serving.http.guard import Guard

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import SettingsError
-from schemas.settings import Secret
+from schemas.setting import Secret
 from serving.http import tokens
 from serving.http.tokens import SigningKey, Tokens, made_secret, read_secrets
 from tests.kit.doors import NOW, SITE, UNHURRIED

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from hypothesis import settings
 
-from schemas.settings import Secret, Settings
+from schemas.setting import Secret
+from schemas.settings import Settings
 from serving.http.buckets import By
 from serving.http.keys import entry
 from serving.http.request import Request

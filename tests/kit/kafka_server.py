@@ -19,7 +19,7 @@ _STOP_S = 30.0
 _JAVA = ("java", "-Xms128m", "-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
 
 # The broker's session is short because a killed broker is only let in again once its old one has ended.
-_PROPERTIES = """\
+PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller}
@@ -47,11 +47,20 @@ share.coordinator.state.topic.min.isr=1
 class KafkaServer:
     """Running once constructed. `start` after `kill` or `stop` uses the same port and log directory."""
 
-    def __init__(self, guardian: Guardian, jars: Path, name: str = "kafka", properties: str = _PROPERTIES) -> None:
+    def __init__(
+        self,
+        guardian: Guardian,
+        jars: Path,
+        name: str = "kafka",
+        properties: str = PROPERTIES,
+        users: tuple[str, ...] = (),
+    ) -> None:
+        """`users` are those of SCRAM, as Kafka's storage tool takes them."""
         self._guardian = guardian
         self._jars = jars
         self._name = name
         self._told = properties
+        self._users = users
         # Never with a dash in front, which StorageTool would take for an option.
         self._cluster_id = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
         self._server: Server
@@ -89,7 +98,8 @@ class KafkaServer:
         logs = self._guardian.directory / self._name / "logs"
         self._properties.write_text(self._told.format(host=LOOPBACK, port=port, controller=free_port(), logs=logs))
         tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "--cluster-id", self._cluster_id)
-        command = [*self._java(), *tool, "--config", str(self._properties)]
+        users = [word for user in self._users for word in ("--add-scram", user)]
+        command = [*self._java(), *tool, "--config", str(self._properties), *users]
         formatted = subprocess.run(command, capture_output=True, text=True, timeout=_FORMAT_S, check=False)
         if formatted.returncode != 0:
             raise ServiceError(f"Kafka's storage tool refuses: {formatted.stdout[-500:]}{formatted.stderr[-1000:]}")

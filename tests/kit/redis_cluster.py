@@ -21,10 +21,13 @@ _NODE_TIMEOUT_MS = 5_000
 class RedisCluster:
     """Running once constructed; `nodes` may be killed and started one by one."""
 
-    def __init__(self, guardian: Guardian, name: str = "redis-cluster") -> None:
+    def __init__(
+        self, guardian: Guardian, name: str = "redis-cluster", more: Callable[[], tuple[str, ...]] = tuple
+    ) -> None:
+        """`more` are a node's further options."""
         self._guardian = guardian
         self._name = name
-        self.nodes = [RedisServer(guardian, f"{name}-{number}", _options()) for number in range(_NODES)]
+        self.nodes = [RedisServer(guardian, f"{name}-{number}", (*_options(), *more())) for number in range(_NODES)]
         self._join()
         self.await_whole()
 

@@ -7,12 +7,18 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
+from nextclick import demo
 from nextclick.sample import BUNDLE
+from nextclick.sandbox import Sandbox
+from nextclick.worker import environment
+from schemas.setting import Secret
+from schemas.settings import Settings
 from tests.kit.command import nextclick, started
 
 _END_S = 30.0
@@ -90,3 +96,10 @@ def test_a_demo_leaves_no_process_however_it_ends(
     assert running.returncode == code
     _, alive = psutil.wait_procs(family, timeout=_END_S)
     assert alive == []
+
+
+def test_a_demo_speaks_to_its_own_kafka_whatever_another_asks_for(sandbox: Sandbox) -> None:
+    theirs = replace(Settings(), kafka_security="sasl_ssl", kafka_user="worker", kafka_password=Secret("hunter2"))
+    ours = demo._settings(theirs, sandbox, demo.Plan(once=True, seconds=None, shoppers=1, rate=1.0, bundle=None))
+    assert (ours.kafka, ours.kafka_security, ours.kafka_user) == (sandbox.kafka, "plaintext", "")
+    assert Settings.read(environment(ours), {}).kafka_password.reveal() == ""

@@ -16,7 +16,8 @@ from nextclick import doctor
 from nextclick.doctor import Check, examine, exit_code
 from nextclick.sample import BUNDLE
 from nextclick.servers import LOOPBACK, Guardian, free_port
-from schemas.settings import RedisUrl, Secret, Settings
+from schemas.setting import Secret
+from schemas.settings import RedisUrl, Settings
 from schemas.topics import Topics
 from serving.state import probe, topics
 from tests.kit import rungs

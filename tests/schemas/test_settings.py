@@ -155,3 +155,41 @@ def test_the_documented_settings_are_the_ones_in_force() -> None:
     documented = Path(__file__).parents[2] / "docs" / "configuration.md"
 
     assert documented.read_text("utf-8") == settings_module.reference(), "run `make docs`"
+
+
+LOGIN = {
+    "NEXTCLICK_KAFKA_SECURITY": "sasl_ssl",
+    "NEXTCLICK_KAFKA_USER": "worker",
+    "NEXTCLICK_KAFKA_PASSWORD": "hunter2",
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        (LOGIN | {"NEXTCLICK_KAFKA_USER": ""}, "set NEXTCLICK_KAFKA_USER"),
+        (LOGIN | {"NEXTCLICK_KAFKA_PASSWORD": ""}, "set NEXTCLICK_KAFKA_PASSWORD"),
+        (LOGIN | {"NEXTCLICK_KAFKA_SECURITY": "plaintext"}, "NEXTCLICK_KAFKA_SECURITY=sasl_ssl"),
+        (LOGIN | {"NEXTCLICK_KAFKA_SECURITY": "ssl"}, "NEXTCLICK_KAFKA_SECURITY=sasl_ssl"),
+        ({"NEXTCLICK_KAFKA_CA": "ca.pem"}, "NEXTCLICK_KAFKA_SECURITY=ssl"),
+        ({"NEXTCLICK_KAFKA_CERTIFICATE": "worker.pem"}, "NEXTCLICK_KAFKA_SECURITY=ssl"),
+        (
+            {"NEXTCLICK_KAFKA_SECURITY": "ssl", "NEXTCLICK_KAFKA_CERTIFICATE_KEY": "worker.key"},
+            "set NEXTCLICK_KAFKA_CERTIFICATE",
+        ),
+    ],
+)
+def test_settings_of_kafka_that_do_not_fit_are_refused_with_what_to_do(given: dict[str, str], advice: str) -> None:
+    with pytest.raises(SettingsError, match=advice) as refused:
+        Settings.read(given, {})
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("security", ["sasl_plaintext", "sasl_ssl"])
+def test_a_password_of_kafka_is_never_shown(security: str) -> None:
+    read = Settings.read(LOGIN | {"NEXTCLICK_KAFKA_SECURITY": security}, {})
+    assert read.kafka_password.reveal() == "hunter2"
+    assert "hunter2" not in f"{read} {read.shown()}"
+    with pytest.raises(SettingsError, match="KAFKA_PASSWORD") as refused:
+        Settings.read(LOGIN | {"NEXTCLICK_KAFKA_PASSWORD": "hunter2\n"}, {})
+    assert "hunter2" not in str(refused.value)

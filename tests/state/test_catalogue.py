@@ -38,7 +38,7 @@ class Followed:
     def play(self, script: Callable[[Catalogue], Awaitable[object]]) -> None:
         async def whole() -> None:
             count = lambda reason: self.unreadable.update([reason])  # noqa: E731
-            catalogue = Catalogue(self.settings.kafka, self.name, self.settings.fetch_wait_ms, count)
+            catalogue = Catalogue(self.settings, self.name, count)
             try:
                 async with asyncio.timeout(60):
                     await script(catalogue)

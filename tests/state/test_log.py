@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -38,7 +39,7 @@ def anywhere(request: pytest.FixtureRequest, guardian: Guardian, sandbox: Sandbo
 
 def ask(shop: Shop, body: Callable[[Log], Awaitable[T]]) -> T:
     async def whole() -> T:
-        log = Log(shop.settings.kafka, shop.names.clickstream, 20)
+        log = Log(shop.settings, shop.names.clickstream, 20)
         try:
             return await body(log)
         finally:
@@ -96,7 +97,7 @@ def test_a_log_whose_first_records_were_deleted_begins_later(shop: Shop) -> None
 
 def test_a_kafka_that_is_away_is_told_within_the_deadline(shop: Shop) -> None:
     async def body() -> None:
-        await Log(f"127.0.0.1:{free_port()}", shop.names.clickstream, 2).starts([0])
+        await Log(replace(shop.settings, kafka=f"127.0.0.1:{free_port()}"), shop.names.clickstream, 2).starts([0])
 
     with pytest.raises(KafkaError, match="check that it runs"):
         asyncio.run(body())

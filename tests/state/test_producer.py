@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -25,7 +26,7 @@ def with_producer(
     settings: Settings, body: Callable[[Producer], Awaitable[T]], now: Callable[[], int] = lambda: NOW
 ) -> T:
     async def whole() -> T:
-        producer = Producer(settings.kafka, 10, now)
+        producer = Producer(settings, 10, now)
         await producer.start()
         try:
             return await body(producer)
@@ -80,7 +81,7 @@ def test_of_a_request_that_fails_in_part_it_is_known_which(shop: Shop) -> None:
 
 def test_a_producer_that_could_not_start_may_be_started_again(settings: Settings) -> None:
     async def whole() -> None:
-        producer = Producer(f"{LOOPBACK}:{free_port()}", 1)
+        producer = Producer(replace(settings, kafka=f"{LOOPBACK}:{free_port()}"), 1)
         for _ in range(2):
             with pytest.raises(KafkaError):
                 await producer.start()
@@ -91,7 +92,7 @@ def test_a_producer_that_could_not_start_may_be_started_again(settings: Settings
 @pytest.mark.needs("strict")
 def test_a_topic_that_is_not_there_is_told_in_time(settings: Settings) -> None:
     async def whole() -> tuple[Placed | None, ...]:
-        producer = Producer(settings.kafka, 1)
+        producer = Producer(settings, 1)
         await producer.start()
         try:
             async with asyncio.timeout(20):
