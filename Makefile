@@ -23,6 +23,9 @@ COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --
 # uv takes the Python that is there and downloads none, whatever it was told elsewhere.
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
+# What Python compiles it keeps, whatever it was told elsewhere: else each of hundreds of processes compiles all it
+# imports, torch included, which is two thirds of its start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test check chaos soak bench quality clean docs lock
 

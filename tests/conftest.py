@@ -18,6 +18,7 @@ from schemas.settings import Settings
 from schemas.topics import Topics
 from serving.state import topics
 from tests.kit import rungs
+from tests.kit.kafka_server import BRIEF, LASTING
 from tests.kit.redis_cluster import RedisCluster
 from tests.kit.redis_server import RedisServer
 from tests.kit.rungs import Kafka
@@ -81,13 +82,18 @@ def kafka(request: pytest.FixtureRequest) -> Kafka:
 
 
 def _own_kafka(request: pytest.FixtureRequest) -> Kafka:
+    options = LASTING if any(_is_long(test) for test in request.session.items) else BRIEF
     try:
-        return rungs.real_kafka(request.getfixturevalue("guardian"), "kafka")
+        return rungs.real_kafka(request.getfixturevalue("guardian"), "kafka", options)
     except ServiceError as error:
         if rungs.in_ci():
             pytest.fail(f"needs a real Kafka: {error}")
         request.config.stash[_SERVICES].add(f"no real Kafka, because {error}")
     return rungs.embedded_kafka(request.getfixturevalue("sandbox"))
+
+
+def _is_long(test: pytest.Item) -> bool:
+    return any(test.get_closest_marker(suite) for suite in ("chaos", "soak", "bench"))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.imports import IMPORT_EVERYTHING
+from tests.kit import rungs
 
 ROOT: Final = Path(__file__).parent.parent
 REQUIREMENTS: Final = ROOT / "requirements"
@@ -81,6 +82,12 @@ def test_the_wheel_holds_the_packages_their_data_and_nothing_else(wheel: Path) -
     # then
     assert held == ours
     assert {f"{package}/py.typed" for package in packages} <= held
+
+
+def test_what_python_compiles_is_kept_whatever_the_shell_was_told() -> None:
+    rungs.demand("make")
+    told = run("env", "PYTHONDONTWRITEBYTECODE=1", "make", "--eval", "told: ; @env", "told")
+    assert "PYTHONDONTWRITEBYTECODE" not in told
 
 
 @pytest.mark.slow

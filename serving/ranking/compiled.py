@@ -1,17 +1,21 @@
 """Compiled kernels: the one decorator that turns a function into machine code, and the place that keeps such code.
 
 Kept code is run as it is found. It lies where nobody but this user can write; without such a place each process
-compiles for itself, which costs it seconds and nothing else.
+compiles for itself, which costs it seconds and nothing else. Of several processes that begin at once on a new machine
+one compiles a kernel, and the others wait for it.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar, cast
+from typing import IO, Final, ParamSpec, TypeVar, cast
 
 from numba import config, njit
 from numba.misc.appdirs import user_cache_dir
@@ -22,6 +26,12 @@ R = TypeVar("R")
 #: All kernels together are a few MB. With less room than this, writing them could fail in the middle of an answer.
 _ROOM_BYTES: Final = 64 * 2**20
 _OTHERS_MAY_WRITE: Final = 0o022
+
+#: No kernel takes so long: who has waited that long, for a frozen process perhaps, compiles for itself.
+_LOOKS: Final = 1_000
+_LOOK_S: Final = 0.02
+#: Before any file: a thread that has numba's own lock must not wait for one that waits for that.
+_THREADS: Final = threading.RLock()
 
 
 def keep(base: Path) -> Path | None:
@@ -68,4 +78,34 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
             kernel.enable_caching()
         finally:
             config.CACHE_DIR = chosen
+        kernel.compile = _in_turn(kernel.compile, _PLACE / f"{function.__module__}.{function.__qualname__}.turn")
     return cast(Callable[P, R], kernel)
+
+
+def _in_turn(compile_: Callable[P, R], file: Path) -> Callable[P, R]:
+    """The same, which is asked for every new signature and looks for kept code first, by one process at a time."""
+
+    def alone(*signature: P.args, **none: P.kwargs) -> R:
+        with _THREADS, turn(file):
+            return compile_(*signature, **none)
+
+    return alone
+
+
+@contextmanager
+def turn(file: Path) -> Iterator[None]:
+    """Nobody else is within who names this file, unless they have waited too long, or cannot wait at all."""
+    with ExitStack() as held:
+        with suppress(OSError):  # the place is gone, or it knows no locks
+            _lock(held.enter_context(file.open("wb")))
+        yield
+
+
+def _lock(file: IO[bytes]) -> None:
+    pause = threading.Event()
+    for _ in range(_LOOKS):
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pause.wait(_LOOK_S)
+    return None

@@ -12,7 +12,7 @@ from nextclick.bench import conditions
 from nextclick.servers import Guardian
 from schemas.settings import RedisUrl, Settings
 from tests.kit import rungs
-from tests.kit.kafka_server import KafkaServer
+from tests.kit.kafka_server import LASTING, KafkaServer
 from tests.kit.redis_server import RedisServer
 from tests.kit.rungs import Ability, Kafka
 
@@ -33,7 +33,7 @@ def own_redis(guardian: Guardian) -> Iterator[RedisServer]:
 @pytest.fixture
 def own_kafka(guardian: Guardian, kafka: Kafka) -> Iterator[KafkaServer]:
     kafka.require(Ability.OURS)
-    server = rungs.real_kafka(guardian, f"kafka-{secrets.token_hex(4)}").server
+    server = rungs.real_kafka(guardian, f"kafka-{secrets.token_hex(4)}", LASTING).server
     assert server
     yield server
     server.kill()

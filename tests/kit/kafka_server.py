@@ -16,6 +16,10 @@ _FORMAT_S = 60.0
 _START_S = 60.0
 _STOP_S = 30.0
 
+#: For a broker that lives for minutes: what the better compiler costs it never earns back.
+BRIEF = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+#: For one that works for an hour, or that is measured: Java's own choice.
+LASTING = ()
 _JAVA = ("java", "-Xms128m", "-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
 
 # The broker's session is short because a killed broker is only let in again once its old one has ended.
@@ -54,6 +58,7 @@ class KafkaServer:
         name: str = "kafka",
         properties: str = PROPERTIES,
         users: tuple[str, ...] = (),
+        options: tuple[str, ...] = BRIEF,
     ) -> None:
         """`users` are those of SCRAM, as Kafka's storage tool takes them."""
         self._guardian = guardian
@@ -61,6 +66,7 @@ class KafkaServer:
         self._name = name
         self._told = properties
         self._users = users
+        self._options = options
         # Never with a dash in front, which StorageTool would take for an option.
         self._cluster_id = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
         self._server: Server
@@ -99,17 +105,17 @@ class KafkaServer:
         self._properties.write_text(self._told.format(host=LOOPBACK, port=port, controller=free_port(), logs=logs))
         tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "--cluster-id", self._cluster_id)
         users = [word for user in self._users for word in ("--add-scram", user)]
-        command = [*self._java(), *tool, "--config", str(self._properties), *users]
+        command = [*self._java(BRIEF), *tool, "--config", str(self._properties), *users]
         formatted = subprocess.run(command, capture_output=True, text=True, timeout=_FORMAT_S, check=False)
         if formatted.returncode != 0:
             raise ServiceError(f"Kafka's storage tool refuses: {formatted.stdout[-500:]}{formatted.stderr[-1000:]}")
         return self._start(port)
 
     def _start(self, port: int) -> int:
-        command = [*self._java(), "kafka.Kafka", str(self._properties)]
+        command = [*self._java(self._options), "kafka.Kafka", str(self._properties)]
         self._server = self._guardian.start(self._name, command)
         self._server.await_ready(lambda: ping.kafka_is(port, self._cluster_id), _START_S)
         return port
 
-    def _java(self) -> tuple[str, ...]:
-        return (*_JAVA, "-cp", f"{self._jars}/*")
+    def _java(self, options: tuple[str, ...]) -> tuple[str, ...]:
+        return (*_JAVA, *options, "-cp", f"{self._jars}/*")

@@ -21,7 +21,7 @@ from nextclick.sandbox import Sandbox
 from nextclick.servers import Guardian
 from schemas.errors import ServiceError
 from tests.kit import kafka_jars
-from tests.kit.kafka_server import KafkaServer
+from tests.kit.kafka_server import BRIEF, KafkaServer
 
 
 class Ability(StrEnum):
@@ -62,11 +62,11 @@ def given_kafka() -> Kafka | None:
     return Kafka(servers, Rung.GIVEN, frozenset(Ability) - {Ability.OURS}) if servers else None
 
 
-def real_kafka(guardian: Guardian, name: str) -> Kafka:
-    """ServiceError when this machine cannot have one."""
+def real_kafka(guardian: Guardian, name: str, options: tuple[str, ...] = BRIEF) -> Kafka:
+    """Java runs with `options`. ServiceError when this machine cannot have one."""
     if shutil.which("java") is None:
         raise ServiceError("there is no java: install Java 17 or later, or name a Kafka in NEXTCLICK_TEST_KAFKA")
-    server = KafkaServer(guardian, kafka_jars.fetch(os.environ), name)
+    server = KafkaServer(guardian, kafka_jars.fetch(os.environ), name, options=options)
     return Kafka(server.servers, Rung.REAL, frozenset(Ability), server)
 
 

@@ -20,9 +20,12 @@ from schemas.session import Position, Record, State, fold
 from schemas.settings import Settings
 from serving.state import broker
 
-_WAIT_S: Final = 30.0
+_WAIT_S: Final = 60.0
 _POLL_MS: Final = 200
 _LOOK_S: Final = 0.05
+#: How many times as long as it looks `eventually` rests: reading whole topics takes time from whoever fills them.
+_REST: Final = 2
+_REST_MOST_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,11 @@ def oracle(raws: Iterable[Raw], epoch: str) -> Oracle:
 
 def eventually(holds: Callable[[], bool], what: str, timeout_s: float = _WAIT_S, every_s: float = 0.1) -> None:
     deadline = time.monotonic() + timeout_s
-    while not holds():
-        if time.monotonic() > deadline:
+    while True:
+        looked = time.monotonic()
+        if holds():
+            return
+        now = time.monotonic()
+        if now > deadline:
             raise AssertionError(f"not within {timeout_s:g} s: {what}")
-        time.sleep(every_s)
+        time.sleep(max(every_s, min(_REST * (now - looked), _REST_MOST_S)))

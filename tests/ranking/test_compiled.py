@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from serving.ranking import compiled
-from serving.ranking.compiled import keep
+from serving.ranking.compiled import keep, turn
 from tests.test_fences import python
 
 USE = "from serving.ranking.tally import slots; slots(3)"
@@ -72,6 +73,30 @@ def test_code_is_found_again_by_the_next_process(tmp_path: Path, monkeypatch: py
 
     # then
     assert (first.strip(), second.strip()) == ("0", "1")
+
+
+@pytest.mark.slow
+def test_of_processes_that_begin_at_once_one_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    asked = f"{USE}; print(sum(slots.stats.cache_misses.values()))"
+
+    # when
+    with ThreadPoolExecutor(3) as together:
+        told = list(together.map(python, [asked] * 3))
+
+    # then
+    assert sorted(told) == ["0\n", "0\n", "1\n"]
+
+
+def test_who_has_waited_too_long_for_another_goes_on_and_so_does_who_cannot_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "_LOOKS", 5)
+    with turn(tmp_path / "kernel.turn"), turn(tmp_path / "kernel.turn"):
+        pass
+    with turn(tmp_path / "gone" / "kernel.turn"):
+        pass
 
 
 @pytest.mark.slow
