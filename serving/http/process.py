@@ -74,7 +74,7 @@ class Endpoint:
         self._settings = settings
         self.metrics = Metrics(registry)
         self._breaker = Breaker(time.monotonic)
-        self._pipeline = Pipeline(settings.redis, settings.redis_read_ms / 1000)
+        self._pipeline = Pipeline(settings.redis, settings.redis_read_ms / 1000, command_s=0)
         redis = Gathered(Fused(self._pipeline, self._breaker, self.metrics.redis_seconds.observe))
         self._guard = Guard(settings, redis, self.metrics)
         self._bells = Bells()

@@ -72,8 +72,9 @@ class Call(msgspec.Struct, frozen=True):
 class Pipeline:
     """A connection pool that gives up quickly and never repeats a command by itself."""
 
-    def __init__(self, url: RedisUrl, timeout_s: float = _TIMEOUT_S) -> None:
-        self._wire: _Wire = _Cluster(url, timeout_s) if url.is_cluster else _Server(url, timeout_s)
+    def __init__(self, url: RedisUrl, timeout_s: float = _TIMEOUT_S, command_s: float = _COMMAND_S) -> None:
+        """A round trip is given up after `timeout_s`, and `command_s` more for each command in it."""
+        self._wire: _Wire = _Cluster(url, timeout_s) if url.is_cluster else _Server(url, timeout_s, command_s)
         self._shown = url.masked
 
     async def run(self, calls: Sequence[Call]) -> list[Reply]:
@@ -148,8 +149,9 @@ class _Server:
     back and lend it again.
     """
 
-    def __init__(self, url: RedisUrl, timeout_s: float) -> None:
+    def __init__(self, url: RedisUrl, timeout_s: float, command_s: float) -> None:
         self._timeout_s = timeout_s
+        self._command_s = command_s
         self._pool = ConnectionPool.from_url(
             url.reveal(),
             max_connections=_CONNECTIONS_MAX,
@@ -163,7 +165,7 @@ class _Server:
 
     async def send(self, calls: Sequence[Call]) -> list[Reply | Exception]:
         packed = [_pack(call.arguments) for call in calls]
-        async with asyncio.timeout(self._timeout_s + _COMMAND_S * len(calls)):
+        async with asyncio.timeout(self._timeout_s + self._command_s * len(calls)):
             connection = await self._connected()
             try:
                 await connection.send_packed_command(packed)

@@ -10,7 +10,6 @@ import pytest
 from nextclick.servers import Guardian
 from schemas.errors import RedisError
 from schemas.settings import RedisUrl
-from serving.state import pipeline as wire
 from serving.state.pipeline import Call, Pipeline
 from tests.kit import rungs
 from tests.kit.redis_server import RedisServer
@@ -47,16 +46,12 @@ def own(guardian: Guardian) -> Iterator[RedisServer]:
     server.kill()
 
 
-def test_a_frozen_redis_is_given_up_and_answers_when_it_thaws(
-    own: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(wire, "_TIMEOUT_S", 0.3)
-
+def test_a_frozen_redis_is_given_up_and_answers_when_it_thaws(own: RedisServer) -> None:
     async def whole() -> None:
-        pipeline = Pipeline(RedisUrl(own.url))
+        pipeline = Pipeline(RedisUrl(own.url), 0.3)
         # given one that has been asked before, and one that would have to be reached first
         await pipeline.run([Call(("SET", "a", "1"))])
-        strange = Pipeline(RedisUrl(own.url))
+        strange = Pipeline(RedisUrl(own.url), 0.3)
         own.pause()
 
         # when
@@ -69,6 +64,19 @@ def test_a_frozen_redis_is_given_up_and_answers_when_it_thaws(
         for each in (pipeline, strange):
             assert await each.run([Call(("GET", "a"))]) == [b"1"]
             await each.close()
+
+    asyncio.run(whole())
+
+
+def test_where_a_command_adds_nothing_to_it_many_are_given_up_as_soon_as_one(own: RedisServer) -> None:
+    async def whole() -> None:
+        pipeline = Pipeline(RedisUrl(own.url), 0.3, command_s=0)
+        await pipeline.run([Call(("SET", "a", "1"))])
+        own.pause()
+        with pytest.raises(RedisError, match="does not answer"):
+            # With a hundredth of a second for each it would be 50 s.
+            await asyncio.wait_for(pipeline.run([Call(("GET", "a"))] * 5_000), 30)
+        await pipeline.close()
 
     asyncio.run(whole())
 
