@@ -87,7 +87,7 @@ class App:
         self, operation: Operation[Any], named: Mapping[str, str], request: Request
     ) -> Coroutine[Any, Any, Answer]:
         admission = self._admitted(operation, request)
-        at_once = operation.asks_at_once and admission.caller.session_id is not None
+        at_once = operation.asks_at_once and admission.caller.session_id == named.get("session_id")
         return (self._meanwhile if at_once else self._then)(operation, named, request, admission)
 
     async def _then(

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Generator
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-class Begun(Generic[T]):
-    """Await it once, or close it. What it raises at once, it raises when awaited."""
+class Begun(Generator[Any, None, T]):
+    """Await it once, or close it, within the task that began it. What it raises at once, it raises when awaited.
+
+    Whoever awaits it hands on what is sent and thrown, as to any coroutine: deadlines of its own are among that.
+    """
 
     def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
         self._coroutine = coroutine
-        self._waits_for: asyncio.Future[Any] | None = None
-        self._over: StopIteration | Exception | None = None
+        #: What it waits for, until whoever awaits it waits for that too.
+        self._first: list[asyncio.Future[Any] | None] = []
+        self._over: Exception | None = None
         try:
-            self._waits_for = coroutine.send(None)
+            self._first.append(coroutine.send(None))
         except Exception as over:  # noqa: BLE001 - whoever awaits it gets it; a StopIteration bears the result
             self._over = over
 
@@ -28,16 +32,17 @@ class Begun(Generic[T]):
         """Nobody wants it any more."""
         self._coroutine.close()
 
+    def throw(self, *thrown: Any) -> Any:
+        return self._coroutine.throw(*thrown)
+
     def __await__(self) -> Generator[Any, None, T]:
-        if isinstance(self._over, StopIteration):
-            result: T = self._over.value
-            return result
+        return self
+
+    def send(self, value: Any) -> Any:
         if self._over is not None:
             raise self._over
-        if self._waits_for is None or not self._waits_for.done():
-            try:
-                yield self._waits_for
-            except BaseException:
-                self.close()
-                raise
-        return (yield from self._coroutine.__await__())
+        if self._first:
+            first = self._first.pop()
+            if first is None or not first.done():
+                return first
+        return self._coroutine.send(value)

@@ -73,7 +73,7 @@ class Operation(Generic[P]):
     public: bool = False
     #: Answered by server-sent events; whoever asks has no headers of its own to prove itself with.
     is_stream: bool = False
-    #: For a session that is its own it only asks Redis at first, and may do so while the request is being counted.
+    #: Of the caller's own session it only asks Redis at first, and may do so while the request is being counted.
     asks_at_once: bool = False
     #: What its answers are, problems aside.
     media_type: str = JSON

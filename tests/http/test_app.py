@@ -51,7 +51,7 @@ class Lists:
         return Made.of(b"{}", "", 1_000, "m1", None)
 
 
-def asked(wire: Wire, query: str = "", **headers: str) -> tuple[Response, int]:
+def asked(wire: Wire, query: str = "", of: str = "s-1", **headers: str) -> tuple[Response, int]:
     """The answer, and how many lists were made for it."""
 
     async def whole() -> tuple[Response, int]:
@@ -61,7 +61,7 @@ def asked(wire: Wire, query: str = "", **headers: str) -> tuple[Response, int]:
         polls = Recommendations(lists, Bells(), metrics)
         app = App(polls.operations(), Guard(guarded(), redis, metrics, time.time), metrics)
         named = {name.replace("_", "-"): value for name, value in {"x_api_key": KEY, **headers}.items()}
-        answer = await app(Request("GET", "/v1/recommendations/s-1", query, named, address="192.0.2.1"))
+        answer = await app(Request("GET", f"/v1/recommendations/{of}", query, named, address="192.0.2.1"))
         return cast(Response, answer), lists.made
 
     return asyncio.run(whole())
@@ -80,6 +80,15 @@ def test_a_poll_of_ones_own_list_is_counted_and_answered_in_one_round_trip() -> 
     assert wire.rounds == [["EVALSHA", "HMGET"]]
 
 
+@pytest.mark.parametrize(("query", "known"), [("after=00000000.0.1", ""), ("wait=1", '"x"')])
+def test_who_waits_for_anothers_list_is_answered_like_anybody(query: str, known: str) -> None:
+    tag = Made.of(b"{}", "", 1_000, "m1", None).etag if known else ""
+
+    answer, _ = asked(Wire(lets_in=True), query, "s-2", x_session_token=own(), if_none_match=tag)
+
+    assert answer.status == (304 if known else 200)
+
+
 @pytest.mark.parametrize("query", ["", "limit=0", "unknown=1"])
 def test_who_asks_too_often_learns_only_that(query: str) -> None:
     answer, made = asked(Wire(lets_in=False), query, x_session_token=own())
@@ -88,11 +97,11 @@ def test_who_asks_too_often_learns_only_that(query: str) -> None:
     assert ("Retry-After", "3") in answer.headers
 
 
-@pytest.mark.parametrize("proof", ["", "1.t1.nothing.proved"])
+@pytest.mark.parametrize("proof", ["", "1.t1.nothing.proved", "another's"])
 def test_for_a_stranger_nothing_is_done_before_he_is_counted(proof: str) -> None:
     wire = Wire(lets_in=False)
 
-    answer, made = asked(wire, x_session_token=proof)
+    answer, made = asked(wire, x_session_token=token("s-2", now=time.time()) if proof == "another's" else proof)
 
     assert (answer.status, made) == (429, 0)
     assert wire.rounds == [["EVALSHA"]]

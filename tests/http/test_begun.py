@@ -107,6 +107,25 @@ def test_closed_it_ends_where_it_is() -> None:
     played(play())
 
 
+def test_a_deadline_that_it_set_itself_is_its_own_affair() -> None:
+    async def play() -> None:
+        question = Question()
+
+        async def patient() -> int:
+            for future in (question.first, question.second):
+                try:
+                    async with asyncio.timeout(0.01):
+                        return await future
+                except TimeoutError:
+                    question.steps.append("too late")
+            return 0
+
+        assert await Begun(patient()) == 0
+        assert question.steps == ["too late", "too late"]
+
+    played(play())
+
+
 @pytest.mark.parametrize("answers", [0, 1])
 def test_who_is_cancelled_ends_it_wherever_it_waits(answers: int) -> None:
     async def play() -> None:
