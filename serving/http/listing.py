@@ -10,9 +10,8 @@ It stays the same bytes as long as nothing changes that it is made of, so that i
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Hashable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final, Protocol
 
 import msgspec
@@ -21,6 +20,7 @@ from schemas import recommendation
 from schemas.errors import RedisError, ServiceError
 from schemas.placement import Placement
 from schemas.recommendation import PUBLISHED, Recommendation
+from serving.http.begun import Begun
 from serving.http.fallback import POPULAR, Fallback
 from serving.http.lists import Made, Wanted
 from serving.http.metrics import Metrics
@@ -99,9 +99,9 @@ class Listing:
         """In one round trip, also where a placement hides what the session did."""
         try:
             if placement.hide:
-                held, known = await asyncio.gather(
-                    self._readings.stored(session_id, changed=changed), self._readings.remembered(session_id)
-                )
+                asked = Begun(self._readings.remembered(session_id))
+                with closing(asked):
+                    held, known = await self._readings.stored(session_id, changed=changed), await asked
             else:
                 held, known = await self._readings.stored(session_id, changed=changed), NOBODY
             if held is None and known.session is None:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from schemas.errors import RedisError
-from serving.state.breaker import Breaker
-from serving.state.gathered import Runs
+from schemas.errors import NextclickError, RedisError
+from serving.state.breaker import Breaker, Circuit
+from serving.state.gathered import Asks
 from serving.state.pipeline import Call, Reply
 
 _RESTING: Final = "Redis did not answer a moment ago and is asked again in a moment; the metrics tell since when"
@@ -17,7 +17,7 @@ _RESTING: Final = "Redis did not answer a moment ago and is asked again in a mom
 class Fused:
     def __init__(
         self,
-        pipeline: Runs,
+        pipeline: Asks,
         breaker: Breaker,
         took: Callable[[float], None],
         clock: Callable[[], float] = time.monotonic,
@@ -28,12 +28,18 @@ class Fused:
         self._took = took
         self._clock = clock
 
-    async def run(self, calls: Sequence[Call]) -> list[Reply]:
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether Redis answers is not known: nobody need wait behind who finds it out."""
+        return self._breaker.circuit is not Circuit.CLOSED
+
+    async def each(self, calls: Sequence[Call]) -> list[Reply | NextclickError]:
+        """A reply that is a refusal is an answer too."""
         if not self._breaker.may_ask():
             raise RedisError(_RESTING)
         began = self._clock()
         try:
-            replies = await self._pipeline.run(calls)
+            replies = await self._pipeline.each(calls)
         except RedisError:
             self._breaker.failed()
             raise

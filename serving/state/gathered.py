@@ -6,20 +6,22 @@ Nobody waits for others to come, and a busy process pays one round trip for all 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from schemas.errors import NextclickError
+from schemas.errors import NextclickError, RedisError
 from serving.state.pipeline import Call, Reply
 
 #: More make nobody's answer come sooner.
 _TOGETHER_MAX: Final = 256
+_DOUBTFUL: Final = "Redis did not answer a moment ago, and is being asked whether it does again; ask in a moment"
+_INTERRUPTED: Final = "what was asked of Redis broke off; the log has why"
 
 
-class Runs(Protocol):
-    """What this file needs of a Pipeline."""
+class Asks(Protocol):
+    """What this file needs of a Pipeline, or of one behind a breaker."""
 
-    async def run(self, calls: Sequence[Call]) -> list[Reply]: ...
+    async def each(self, calls: Sequence[Call]) -> list[Reply | NextclickError]: ...
 
 
 class Joint(Protocol):
@@ -33,8 +35,10 @@ class Joint(Protocol):
 
 
 class Gathered:
-    def __init__(self, pipeline: Runs) -> None:
+    def __init__(self, pipeline: Asks, is_doubtful: Callable[[], bool] = bool) -> None:
+        """While it is doubtful whether Redis answers, nobody waits for the round trip that finds it out but its own."""
         self._pipeline = pipeline
+        self._is_doubtful = is_doubtful
         self._waiting: list[tuple[Call, asyncio.Future[Reply]]] = []
         self._joints: list[Joint] = []
         self._running: asyncio.Task[None] | None = None
@@ -45,14 +49,21 @@ class Gathered:
         What is posted before anybody waits goes out together.
         """
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting.append((call, future))
-        self._go()
+        if self._running is not None and self._is_doubtful():
+            _tell(future, RedisError(_DOUBTFUL))
+        else:
+            self._waiting.append((call, future))
+            self._go()
         return future
 
     def join(self, joint: Joint) -> None:
         """It is asked for its command once, with the next round trip, and told what came of it."""
-        self._joints.append(joint)
-        self._go()
+        if self._running is not None and self._is_doubtful():
+            joint.call()
+            joint.failed()
+        else:
+            self._joints.append(joint)
+            self._go()
 
     def _go(self) -> None:
         if self._running is None:
@@ -70,22 +81,27 @@ class Gathered:
     async def _round(self, joints: Sequence[Joint], together: Sequence[tuple[Call, asyncio.Future[Reply]]]) -> None:
         calls = [joint.call() for joint in joints]
         calls += [call for call, _ in together]
-        replies: Sequence[Reply] | None = None
+        fates: Sequence[Reply | NextclickError] = [RedisError(_INTERRUPTED)] * len(calls)
         try:
-            replies = await self._pipeline.run(calls)
+            fates = await self._pipeline.each(calls)
         except NextclickError as error:
-            for _, future in together:
-                if not future.done():
-                    future.set_exception(error)
-                    future.exception()  # whoever was refused meanwhile does not come for it
+            fates = [error] * len(calls)
         finally:
-            for at, joint in enumerate(joints):
-                if replies is None:
+            # Whatever it was, nobody is left waiting.
+            for joint, fate in zip(joints, fates, strict=False):
+                if isinstance(fate, NextclickError):
                     joint.failed()
                 else:
-                    joint.told(replies[at])
-            for at, (_, future) in enumerate(together, len(joints)):
-                if replies is None:
-                    future.cancel()  # whatever it was, nobody is left waiting
-                elif not future.done():
-                    future.set_result(replies[at])
+                    joint.told(fate)
+            for (_, future), fate in zip(together, fates[len(joints) :], strict=True):
+                _tell(future, fate)
+
+
+def _tell(future: asyncio.Future[Reply], fate: Reply | NextclickError) -> None:
+    if future.done():  # whoever asked has left
+        return
+    if isinstance(fate, NextclickError):
+        future.set_exception(fate)
+        future.exception()  # whoever was refused meanwhile does not come for it
+    else:
+        future.set_result(fate)

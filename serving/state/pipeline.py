@@ -20,7 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
-from schemas.errors import InvariantError, RedisError
+from schemas.errors import InvariantError, NextclickError, RedisError
 from schemas.settings import RedisUrl
 from serving.state import scripts
 from serving.state.scripts import Script
@@ -32,6 +32,8 @@ Reply = list[bytes] | dict[bytes, bytes] | bytes | int | None
 _TIMEOUT_S: Final = 2.0
 _COMMAND_S: Final = 0.01
 _CONNECTIONS_MAX: Final = 16
+#: Where a script's first key stands among the arguments.
+_SCRIPT_KEY: Final = 3
 _REPLICATION_ID: Final = "master_replid"
 #: How Redis says "not now" rather than "never": retried, not a fault of ours. The client strips the codes it knows
 #: and makes them types; from within a script, and for the codes it does not know, they stand in the text.
@@ -48,7 +50,7 @@ _TRANSIENT_TYPES: Final = (
 #: The client's errors have two roots, and what a socket raises has its own.
 _FAILURES: Final = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
 #: Of a node that may be gone for good.
-_MAYBE_MOVED: Final = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ClusterDownError)
+_MAYBE_MOVED: Final = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ClusterDownError, OSError)
 _TRANSIENT_CODES: Final = re.compile(
     r"(?:^|[\s-])(?:OOM|READONLY|LOADING|MISCONF|CLUSTERDOWN|NOREPLICAS|MASTERDOWN|TRYAGAIN|BUSY)\b"
 )
@@ -76,9 +78,29 @@ class Pipeline:
         """A round trip is given up after `timeout_s`, and `command_s` more for each command in it."""
         self._wire: _Wire = _Cluster(url, timeout_s) if url.is_cluster else _Server(url, timeout_s, command_s)
         self._shown = url.masked
+        self._looking: asyncio.Task[None] | None = None
 
     async def run(self, calls: Sequence[Call]) -> list[Reply]:
         """The reply to each call, in order; RedisError when any of them failed for want of a working Redis."""
+        replies = await self._replies(calls)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                if isinstance(reply, _MAYBE_MOVED):
+                    await self._wire.look_again()
+                raise self._refusal(reply) from reply
+        return cast(list[Reply], replies)
+
+    async def each(self, calls: Sequence[Call]) -> list[Reply | NextclickError]:
+        """The same, where one call that fails is nothing to the others; RedisError when nobody got an answer."""
+        replies = await self._replies(calls)
+        lost = [reply for reply in replies if isinstance(reply, _MAYBE_MOVED)]
+        if lost:
+            self._look_again()
+            if len(lost) == len(replies):
+                raise self._unreachable(lost[0]) from lost[0]
+        return [self._refusal(reply) if isinstance(reply, Exception) else reply for reply in replies]
+
+    async def _replies(self, calls: Sequence[Call]) -> list[Reply | Exception]:
         if not calls:
             return []
         try:
@@ -92,12 +114,12 @@ class Pipeline:
                     replies[at] = reply
         except _FAILURES as error:
             raise self._unreachable(error) from error
-        for reply in replies:
-            if isinstance(reply, Exception):
-                if isinstance(reply, _MAYBE_MOVED):
-                    await self._wire.look_again()
-                raise self._refusal(reply) from reply
-        return cast(list[Reply], replies)
+        return replies
+
+    def _look_again(self) -> None:
+        """While others are answered."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._wire.look_again(), name="look-again")
 
     async def servers(self) -> frozenset[str]:
         """The replication ids of a Cluster's primaries, as the client knows them; nothing of a single server."""
@@ -107,6 +129,9 @@ class Pipeline:
             raise self._unreachable(error) from error
 
     async def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
         await self._wire.close()
 
     def _refusal(self, error: Exception) -> RedisError | InvariantError:
@@ -183,8 +208,10 @@ class _Server:
             connection = self._free.pop()
             if not await connection.can_read():
                 return connection
-            await connection.disconnect()
-            await self._pool.release(connection)
+            try:
+                await connection.disconnect()
+            finally:  # also where our time is over: its place in the pool is needed
+                await self._pool.release(connection)
         return await self._dial()
 
     async def load(self, script: Script) -> None:
@@ -211,6 +238,8 @@ class _Cluster:
     """The client knows which keys lie where."""
 
     def __init__(self, url: RedisUrl, timeout_s: float) -> None:
+        #: To be dialled anew and to answer.
+        self._at_most_s = 2 * timeout_s
         self._client = RedisCluster.from_url(
             url.reveal().replace("+cluster", "", 1),
             socket_timeout=timeout_s,
@@ -220,10 +249,35 @@ class _Cluster:
         )
 
     async def send(self, calls: Sequence[Call]) -> list[Reply | Exception]:
+        """Each node is asked by itself: to the client one that cannot be reached fails what was asked of all."""
+        places: dict[str, list[int]] = {}
+        for at, call in enumerate(calls):
+            places.setdefault(self._node(call), []).append(at)
+        parts = [self._part([calls[at] for at in some]) for some in places.values()]
+        replies: list[Reply | Exception] = [None] * len(calls)
+        for some, told in zip(places.values(), await asyncio.gather(*parts), strict=True):
+            for at, reply in zip(some, told, strict=True):
+                replies[at] = reply
+        return replies
+
+    def _node(self, call: Call) -> str:
+        """Who has its key, as far as the client knows; it finds out by itself where that is wrong."""
+        at = _SCRIPT_KEY if call.arguments[0] == "EVALSHA" else 1
+        try:
+            node = self._client.get_node_from_key(str(call.arguments[at]))
+        except (IndexError, exceptions.RedisClusterException):  # without a key any node will do
+            return ""
+        return node.name if node is not None else ""
+
+    async def _part(self, calls: Sequence[Call]) -> list[Reply | Exception]:
         pipeline = self._client.pipeline(transaction=False)
         for call in calls:
             pipeline.execute_command(*call.arguments)
-        return cast(list[Reply | Exception], await pipeline.execute(raise_on_error=False))
+        try:
+            async with asyncio.timeout(self._at_most_s):
+                return cast(list[Reply | Exception], await pipeline.execute(raise_on_error=False))
+        except _FAILURES as error:
+            return [error] * len(calls)
 
     async def load(self, script: Script) -> None:
         await self._client.execute_command("SCRIPT LOAD", script.source, target_nodes=RedisCluster.PRIMARIES)

@@ -6,7 +6,6 @@ bytes. What Redis says stands; nothing is answered from here without its being a
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -110,8 +109,8 @@ class Readings:
         """The session's facts and vector; RedisError when Redis does not say."""
         call = Call(("HGETALL", keys.session(session_id)))
         vector = Call(("HMGET", keys.vector(session_id), "v", "tag"))
-        replies = await asyncio.gather(self._redis.post(call), self._redis.post(vector))
-        fields, (held, tag) = cast(tuple[dict[bytes, bytes], list[bytes | None]], replies)
+        asked = self._redis.post(call), self._redis.post(vector)
+        fields, (held, tag) = cast(dict[bytes, bytes], await asked[0]), cast(list[bytes | None], await asked[1])
         self._facts.keep(session_id, fields or None)
         return Remembered(facts.decode(fields) if fields else None, held, (tag or b"").decode())
 

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 from prometheus_client import CollectorRegistry
 
+from schemas.errors import NextclickError
 from serving.http.app import App
 from serving.http.bells import Bells
 from serving.http.guard import Guard
@@ -31,7 +32,7 @@ class Wire:
         self._fate = [b"1", b"0"] if lets_in else [b"1", b"1", b"3000000"]
         self.rounds: list[list[str]] = []
 
-    async def run(self, calls: Sequence[Call]) -> list[Reply]:
+    async def each(self, calls: Sequence[Call]) -> list[Reply | NextclickError]:
         self.rounds.append([str(call.arguments[0]) for call in calls])
         nothing = cast(Reply, [None] * 4)
         return [self._fate if call.arguments[0] == "EVALSHA" else nothing for call in calls]

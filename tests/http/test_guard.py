@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from schemas.errors import RedisError, SettingsError
+from schemas.errors import NextclickError, RedisError, SettingsError
 from schemas.setting import Secret
 from schemas.settings import Settings
 from serving.http.admission import Admission
@@ -27,7 +27,7 @@ T = TypeVar("T")
 class Absent:
     """A Redis that is away."""
 
-    async def run(self, calls: Sequence[Call]) -> list[Reply]:
+    async def each(self, calls: Sequence[Call]) -> list[Reply | NextclickError]:
         raise RedisError("Redis does not answer; check that it runs")
 
 
@@ -186,9 +186,9 @@ class Noting(Absent):
     def __init__(self) -> None:
         self.asked: list[Call] = []
 
-    async def run(self, calls: Sequence[Call]) -> list[Reply]:
+    async def each(self, calls: Sequence[Call]) -> list[Reply | NextclickError]:
         self.asked += calls
-        return await super().run(calls)
+        return await super().each(calls)
 
 
 def test_redis_is_told_neither_address_nor_session_nor_key() -> None:

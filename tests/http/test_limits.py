@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nextclick.servers import Guardian
 from schemas import keys
-from schemas.errors import RedisError
+from schemas.errors import NextclickError, RedisError
 from schemas.settings import RedisUrl
 from serving.http.buckets import Bucket, Buckets, By, Rate, Shortage
 from serving.http.limits import Limits, answers, question
@@ -146,9 +146,9 @@ class Counted:
         self._pipeline = pipeline
         self.questions = 0
 
-    async def run(self, calls: Sequence[Call]) -> list[Reply]:
+    async def each(self, calls: Sequence[Call]) -> list[Reply | NextclickError]:
         self.questions += 1
-        return await self._pipeline.run(calls)
+        return await self._pipeline.each(calls)
 
 
 async def ready(pipeline: Pipeline) -> None:
@@ -216,7 +216,7 @@ class Absent:
     def __init__(self) -> None:
         self.back = False
 
-    async def run(self, calls: Sequence[Call]) -> list[Reply]:
+    async def each(self, calls: Sequence[Call]) -> list[Reply | NextclickError]:
         if not self.back:
             raise RedisError("Redis does not answer; check that it runs")
         return [[b"0", b"0" * (1 if calls[0].arguments[2] else 0)]]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from schemas.errors import RedisError
+from schemas.errors import NextclickError, RedisError
 from serving.state.gathered import Gathered
 from serving.state.pipeline import Call, Reply
 
@@ -16,20 +16,21 @@ GET = Call(("GET", "a"))
 
 
 class Wire:
-    """A Redis that answers each command with how many there were before it, when it is let."""
+    """A Redis that answers each command with how many there were before it, when it is let, or refuses some."""
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: Exception | None = None, refused: Sequence[int] = ()) -> None:
+        self._refused = refused
         self.rounds: list[int] = []
         self.answers = asyncio.Event()
         self.answers.set()
         self._error = error
 
-    async def run(self, calls: Sequence[Call]) -> list[Reply]:
+    async def each(self, calls: Sequence[Call]) -> list[Reply | NextclickError]:
         self.rounds.append(len(calls))
         await self.answers.wait()
         if self._error is not None:
             raise self._error
-        return list(range(len(calls)))
+        return [RedisError("full") if at in self._refused else at for at in range(len(calls))]
 
 
 class Together:
@@ -119,8 +120,8 @@ def test_a_defect_leaves_nobody_waiting() -> None:
         posted = gathered.post(GET)
         gathered.join(joint)
 
-        await a_moment()
-        assert posted.cancelled()
+        with pytest.raises(RedisError, match="the log has why"):
+            await posted
         assert joint.heard == ["nothing"]
 
     played(play())
@@ -147,5 +148,41 @@ def test_more_than_go_into_a_round_go_into_the_next() -> None:
         await asyncio.gather(*(gathered.post(GET) for _ in range(600)))
 
         assert wire.rounds == [256, 256, 88]
+
+    played(play())
+
+
+def test_a_call_that_is_refused_is_nothing_to_the_others() -> None:
+    async def play() -> None:
+        gathered, joint = Gathered(Wire(refused=(0, 2))), Together()
+        posted = [gathered.post(GET) for _ in range(3)]
+        gathered.join(joint)
+
+        told = await asyncio.gather(*posted, return_exceptions=True)
+
+        assert [type(each) for each in told] == [int, RedisError, int]
+        assert joint.heard == ["nothing"]
+
+    played(play())
+
+
+def test_while_it_is_doubtful_whether_redis_answers_nobody_waits_behind_who_finds_it_out() -> None:
+    async def play() -> None:
+        wire, doubtful, joint = Wire(), [False], Together()
+        gathered = Gathered(wire, lambda: doubtful[0])
+        wire.answers.clear()
+        finder = gathered.post(GET)
+        await a_moment()
+        doubtful[0] = True
+        gathered.join(joint)
+        with pytest.raises(RedisError, match="in a moment"):
+            await gathered.post(GET)
+        assert (joint.heard, finder.done()) == (["nothing"], False)
+
+        wire.answers.set()
+
+        assert await finder == 0
+        assert await gathered.post(GET) == 0
+        assert wire.rounds == [1, 1]
 
     played(play())

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from schemas.errors import RedisError
+from schemas.errors import NextclickError, RedisError
 from schemas.settings import RedisUrl
 from serving.state.gathered import Gathered
 from serving.state.pipeline import Call, Pipeline, Reply
@@ -30,8 +30,8 @@ class Desk:
         self.pipeline = pipeline
         self.readings = Readings(Gathered(self), kept_max=2, clock=lambda: self.at_s)
 
-    async def run(self, calls: Sequence[Call]) -> list[Reply]:
-        return await self.pipeline.run(calls)
+    async def each(self, calls: Sequence[Call]) -> list[Reply | NextclickError]:
+        return await self.pipeline.each(calls)
 
     def known(self) -> list[str]:
         session = self.readings.last_known(self.session_id).session

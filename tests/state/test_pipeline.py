@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from schemas.errors import RedisError
 from schemas.settings import RedisUrl
 from serving.state.pipeline import Call, Pipeline
 from tests.kit import rungs
+from tests.kit.redis_cluster import RedisCluster
 from tests.kit.redis_server import RedisServer
 
 
@@ -106,6 +108,55 @@ def test_of_many_answers_each_belongs_to_its_question(redis_server: str, sid: st
     async def whole() -> None:
         pipeline = Pipeline(RedisUrl(redis_server))
         await asyncio.gather(*(ask(pipeline, number) for number in range(12)))
+        await pipeline.close()
+
+    asyncio.run(whole())
+
+
+def test_a_redis_that_takes_no_writes_is_read_all_the_same(own: RedisServer) -> None:
+    async def whole() -> None:
+        pipeline = Pipeline(RedisUrl(own.url))
+        await pipeline.run([Call(("SET", "a", "1"))])
+        write, read = Call(("SET", "b", "1")), Call(("GET", "a"))
+        for name in ("maxmemory", "min-replicas-to-write"):
+            own.ask(f"CONFIG SET {name} 1")
+            refused, told = await pipeline.each([write, read])
+            assert (type(refused), told) == (RedisError, b"1")
+            with pytest.raises(RedisError):
+                await pipeline.run([write, read])
+            own.ask(f"CONFIG SET {name} 0")
+        await pipeline.close()
+
+    asyncio.run(whole())
+
+
+def has(node: RedisServer, name: str) -> bool:
+    try:
+        return node.ask(f"EXISTS {name}") == "1"
+    except RedisError:  # which is another's
+        return False
+
+
+@pytest.mark.timeout(60)
+def test_of_a_cluster_the_nodes_that_answer_are_heard_while_one_does_not(cluster: RedisCluster) -> None:
+    names = [f"{secrets.token_hex(4)}-{number}" for number in range(30)]
+    frozen = cluster.nodes[1]
+
+    async def whole() -> None:
+        pipeline = Pipeline(RedisUrl(cluster.url), 0.3)
+        await pipeline.run([Call(("SET", name, "1")) for name in names])
+        theirs = {name for name in names if has(frozen, name)}
+        assert 0 < len(theirs) < len(names)
+        frozen.pause()
+        try:
+            for _ in range(3):  # the first finds a connection, the others must dial
+                replies = await pipeline.each([Call(("GET", name)) for name in names])
+                answered = {name for name, reply in zip(names, replies, strict=True) if reply == b"1"}
+                assert answered == set(names) - theirs
+            with pytest.raises(RedisError):
+                await pipeline.each([Call(("GET", name)) for name in theirs])
+        finally:
+            frozen.resume()
         await pipeline.close()
 
     asyncio.run(whole())

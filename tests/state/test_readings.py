@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from schemas.errors import RedisError
+from schemas.errors import NextclickError, RedisError
 from schemas.recommendation import Model, Recommendation, TriggeredBy, encode
 from serving.state.gathered import Gathered
 from serving.state.pipeline import Call, Reply
@@ -35,7 +35,7 @@ class Wire:
         self.away = False
         self.asked: list[str] = []
 
-    async def run(self, calls: Sequence[Call]) -> list[Reply]:
+    async def each(self, calls: Sequence[Call]) -> list[Reply | NextclickError]:
         self.asked += [str(call.arguments[0]) for call in calls]
         if self.away:
             raise RedisError("away")
