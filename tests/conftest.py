@@ -33,22 +33,12 @@ class Part(Protocol):
     config: pytest.Config
 
 
-#: kafka-python, and redis-py's synchronous Cluster client, leave sockets to the garbage collector, which finds them in
-#: the middle of some other test. What the worker itself uses is asynchronous: its leaks are unclosed transports, which
-#: stay errors.
-_LEAKED = (
-    r"ignore:unclosed <socket\.socket fd=\d+, family=2, type=1, proto=6, laddr=\('(0\.0\.0\.0|127\.0\.0\.1)'"
-    ":ResourceWarning"
-)
-
-
 def pytest_configure(config: pytest.Config) -> None:
     # Run with `nohup` or in the background of a script, all that is started here would ignore what tests end it by.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.pop("COLUMNS", None)  # nor does it matter how wide the terminal is
     config.stash[_SERVICES] = set()
-    config.addinivalue_line("filterwarnings", _LEAKED)
     config.addinivalue_line("markers", "needs(ability, ...): what the Kafka under this test must be able to do")
 
 
