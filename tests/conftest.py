@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from typing import Protocol
 
+import hypothesis
 import pytest
 
 from nextclick import ping
@@ -25,6 +26,13 @@ from tests.kit.rungs import Kafka
 from tests.kit.shop import Shop
 
 _SERVICES = pytest.StashKey[set[str]]()
+
+# No machine is too slow for a law: how long an example takes is what else runs there. The rest stays as it is, which
+# with CI=true is the same examples in every run.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 
 class Part(Protocol):
