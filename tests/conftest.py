@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from typing import Protocol
 
+import hypothesis
 import pytest
 
 from nextclick import ping
@@ -26,20 +27,18 @@ from tests.kit.shop import Shop
 
 _SERVICES = pytest.StashKey[set[str]]()
 
+# No machine is too slow for a law: how long an example takes is what else runs there. The rest stays as it is, which
+# with CI=true is the same examples in every run.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
+
 
 class Part(Protocol):
     """A process of pytest-xdist that runs a part of the tests."""
 
     config: pytest.Config
-
-
-#: kafka-python, and redis-py's synchronous Cluster client, leave sockets to the garbage collector, which finds them in
-#: the middle of some other test. What the worker itself uses is asynchronous: its leaks are unclosed transports, which
-#: stay errors.
-_LEAKED = (
-    r"ignore:unclosed <socket\.socket fd=\d+, family=2, type=1, proto=6, laddr=\('(0\.0\.0\.0|127\.0\.0\.1)'"
-    ":ResourceWarning"
-)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,7 +47,6 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.pop("COLUMNS", None)  # nor does it matter how wide the terminal is
     config.stash[_SERVICES] = set()
-    config.addinivalue_line("filterwarnings", _LEAKED)
     config.addinivalue_line("markers", "needs(ability, ...): what the Kafka under this test must be able to do")
 
 

@@ -28,11 +28,16 @@ class Copy:
         change(said)
         if sealed:
             said["sha256"] = seal(said)
-        (self.path / MANIFEST).write_text(json.dumps(said), encoding="utf-8")
+        self.write(MANIFEST, json.dumps(said).encode())
+
+    def write(self, file: str, data: bytes | bytearray) -> None:
+        """In its place another file: what was there may be the whole bundle's too, by another name."""
+        (self.path / file).unlink(missing_ok=True)
+        (self.path / file).write_bytes(data)
 
     def put(self, file: str, data: bytes) -> None:
         """A file that its manifest vouches for: damage by whoever makes bundles, not on the way."""
-        (self.path / file).write_bytes(data)
+        self.write(file, data)
 
         def vouch(said: dict[str, Any]) -> None:
             said["files"][file] = {"sha256": sha256(data).hexdigest(), "bytes": len(data)}

@@ -212,14 +212,14 @@ def test_a_file_cut_anywhere_is_refused(whole: Path, tmp_path: Path, data: st.Da
     # given
     file = data.draw(st.sampled_from(sorted(path.name for path in whole.iterdir())))
     content = (whole / file).read_bytes()
-    copy = _fresh(whole, tmp_path / "cut")
+    copy = Copy(_fresh(whole, tmp_path / "cut"))
 
     # when
-    (copy / file).write_bytes(content[: data.draw(st.integers(0, len(content) - 2))])
+    copy.write(file, content[: data.draw(st.integers(0, len(content) - 2))])
 
     # then: of the manifest, the very last byte is a line feed
     with pytest.raises(BundleError):
-        bundles.load(copy)
+        bundles.load(copy.path)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -229,13 +229,13 @@ def test_any_flipped_byte_is_refused_or_harmless(whole: Path, tmp_path: Path, da
     file = data.draw(st.sampled_from(sorted(path.name for path in whole.iterdir())))
     content = bytearray((whole / file).read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
-    copy = _fresh(whole, tmp_path / "flipped")
+    copy = Copy(_fresh(whole, tmp_path / "flipped"))
 
     # when
-    (copy / file).write_bytes(content)
+    copy.write(file, content)
     refused = same = False
     try:
-        bundles.load(copy)
+        bundles.load(copy.path)
     except BundleError:
         refused = True
     else:
@@ -246,8 +246,9 @@ def test_any_flipped_byte_is_refused_or_harmless(whole: Path, tmp_path: Path, da
 
 
 def _fresh(whole: Path, path: Path) -> Path:
+    """The same files by other names, which is ten times as quick to make as copies of them."""
     shutil.rmtree(path, ignore_errors=True)
-    return shutil.copytree(whole, path)
+    return shutil.copytree(whole, path, copy_function=os.link)
 
 
 @pytest.mark.parametrize("owner", ["items", "covisitation", "popular"])
