@@ -128,5 +128,8 @@ def _of_silence(security: str, end: asyncio.IncompleteReadError) -> str | None:
         return f"speaks TLS, and kafka_security is {security}; set NEXTCLICK_KAFKA_SECURITY to ssl or sasl_ssl"
     if not security.startswith("sasl"):
         wanted = "sasl_ssl" if security == "ssl" else "sasl_plaintext"
-        return f"closes the connection when it is asked; set NEXTCLICK_KAFKA_SECURITY to {wanted} if it wants a login"
+        return (
+            "closes the connection when it is asked; check that it runs, and if it wants a login set "
+            f"NEXTCLICK_KAFKA_SECURITY to {wanted}"
+        )
     return None

@@ -309,9 +309,9 @@ def test_who_speaks_as_kafka_does_gets_in(closed: Closed, security: str) -> None
     [
         ("sasl_ssl", "plaintext", "breaks off where TLS begins"),
         ("sasl_ssl", "ssl", "asks for a certificate of ours"),
-        ("ssl", "sasl_ssl", "set NEXTCLICK_KAFKA_SECURITY to sasl_ssl if it wants a login"),
+        ("ssl", "sasl_ssl", "if it wants a login set NEXTCLICK_KAFKA_SECURITY to sasl_ssl"),
         ("plaintext", "sasl_ssl", "speaks TLS, and kafka_security is plaintext"),
-        ("plaintext", "sasl_plaintext", "set NEXTCLICK_KAFKA_SECURITY to sasl_plaintext if it wants a login"),
+        ("plaintext", "sasl_plaintext", "if it wants a login set NEXTCLICK_KAFKA_SECURITY to sasl_plaintext"),
         ("sasl_plaintext", "sasl_ssl", "speaks TLS, and kafka_security is sasl_plaintext"),
         ("sasl_plaintext", "plaintext", "takes no login"),
     ],
