@@ -53,8 +53,12 @@ class Visitor:
 def visitors(trial: Trial, key: str, sessions: int) -> list[Visitor]:
     clicks = trial.clicks(sessions)
     asyncio.run(stock(trial.settings, clicks))
-    sign = Tokens(trial.settings.site, read_secrets(trial.settings.token_secrets))
-    names = sorted({click.session_id for click in clicks})
+    return admitted(trial.settings, key, sorted({click.session_id for click in clicks}))
+
+
+def admitted(settings: Settings, key: str, names: Iterable[str]) -> list[Visitor]:
+    """These sessions, each with a token of its own."""
+    sign = Tokens(settings.site, read_secrets(settings.token_secrets))
     return [Visitor(name, key, sign.mint(name, None, ttl_s=_TTL_S, now=time.time())) for name in names]
 
 

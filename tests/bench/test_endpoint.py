@@ -6,8 +6,9 @@ import asyncio
 import gc
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 
 import msgspec
 import pytest
@@ -31,13 +32,34 @@ SECONDS = 20
 WARMING_S = 30
 
 
+Pages = Callable[[str], Mapping[str, str]]
+
+
 @pytest.fixture
-def endpoint(shop: Shop, guardian: Guardian) -> Iterator[Endpoint]:
-    print(f"\n{conditions.line('uvloop', 'httptools', 'redis', 'aiokafka')}; {conditions.load()}")
-    made = Endpoint(guardian, replace(shop.settings, security="off", bundle=str(BUNDLE)))
+def opened(shop: Shop) -> tuple[Settings, str]:
+    """Every check on, and nobody over a limit."""
+    return poll.opened(replace(shop.settings, bundle=str(BUNDLE)), 1)
+
+
+@pytest.fixture
+def endpoint(opened: tuple[Settings, str], guardian: Guardian) -> Iterator[Endpoint]:
+    print(f"\n{conditions.line('uvloop', 'httptools', 'redis', 'aiokafka')}; security on; {conditions.load()}")
+    made = Endpoint(guardian, opened[0])
     made.await_ready()
     yield made
     assert made.stop() == 0
+
+
+@pytest.fixture
+def page(opened: tuple[Settings, str]) -> Pages:
+    """What the page of a session shows of itself."""
+
+    @cache
+    def shown(session_id: str) -> Mapping[str, str]:
+        [visitor] = visitors.admitted(*opened, [session_id])
+        return visitor.headers
+
+    return shown
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -53,16 +75,16 @@ def test_polling_stored_lists(settings: Settings, processes: int) -> None:
     assert found.peak is None or found.peak.failed == 0
 
 
-def test_reading_your_own_click(shop: Shop, endpoint: Endpoint) -> None:
+def test_reading_your_own_click(shop: Shop, endpoint: Endpoint, page: Pages) -> None:
     with_worker = shop.worker()
     with_worker.await_assigned()
 
     async def own_click(client: Client, number: int) -> Reply:
         session = f"own{number % 400}"
         click = {"event_id": secrets.token_hex(8), "session_id": session, "item_id": ITEMS[number % len(ITEMS)]}
-        posted = await client.ask("POST", "/v1/events", msgspec.json.encode({**click, "type": "view"}))
+        posted = await client.ask("POST", "/v1/events", msgspec.json.encode({**click, "type": "view"}), **page(session))
         [accepted] = posted.json()["accepted"]
-        return await client.ask("GET", f"/v1/recommendations/{session}?after={accepted['position']}")
+        return await client.ask("GET", f"/v1/recommendations/{session}?after={accepted['position']}", b"", **page(session))
 
     for rate in (50, 200):
         took, replies = played(endpoint, own_click, rate)
@@ -72,7 +94,7 @@ def test_reading_your_own_click(shop: Shop, endpoint: Endpoint) -> None:
         assert {reply.status for reply in replies} == {200}
 
 
-def test_ranking_on_demand(shop: Shop, endpoint: Endpoint) -> None:
+def test_ranking_on_demand(shop: Shop, endpoint: Endpoint, page: Pages) -> None:
     clicks = shop.clicks(1_200, 300)
     asyncio.run(visitors.stock(replace(shop.settings, bundle=str(BUNDLE)), clicks))
     sessions = sorted({click.session_id for click in clicks})
@@ -81,7 +103,7 @@ def test_ranking_on_demand(shop: Shop, endpoint: Endpoint) -> None:
     async def rank(client: Client, number: int) -> Reply:
         session = sessions[number % len(sessions)]
         body = b'{"session_id":"%b","candidates":%b}' % (session.encode(), wanted)
-        return await client.ask("POST", "/v1/rank", body, Content_Type="application/json")
+        return await client.ask("POST", "/v1/rank", body, Content_Type="application/json", **page(session))
 
     for rate in (50, 300):
         took, replies = played(endpoint, rank, rate)
@@ -89,7 +111,7 @@ def test_ranking_on_demand(shop: Shop, endpoint: Endpoint) -> None:
         assert {reply.status for reply in replies} == {200}
 
 
-def test_a_thousand_streams(shop: Shop, endpoint: Endpoint) -> None:
+def test_a_thousand_streams(shop: Shop, endpoint: Endpoint, page: Pages) -> None:
     clicks = shop.clicks(2_000, 1_000)
     settings = replace(shop.settings, bundle=str(BUNDLE))
     drafts = asyncio.run(visitors.stock(settings, clicks))
@@ -98,7 +120,8 @@ def test_a_thousand_streams(shop: Shop, endpoint: Endpoint) -> None:
 
     async def listen(name: str) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", endpoint.port, limit=2**20)
-        writer.write(f"GET /v1/recommendations/{name}/stream HTTP/1.1\r\nHost: shop\r\n\r\n".encode())
+        heads = "".join(f"{header}: {value}\r\n" for header, value in page(name).items())
+        writer.write(f"GET /v1/recommendations/{name}/stream HTTP/1.1\r\nHost: shop\r\n{heads}\r\n".encode())
         try:
             while line := await reader.readline():
                 if line.startswith(b"data:"):

@@ -12,9 +12,11 @@ from dataclasses import replace
 import pytest
 
 from nextclick.answers import percentile
-from nextclick.bench import visitors
+from nextclick.bench import poll, visitors
+from nextclick.bench.crowd import Crowd
+from nextclick.bench.visitors import Visitor
 from nextclick.servers import LOOPBACK, Guardian
-from schemas.settings import RedisUrl
+from schemas.settings import RedisUrl, Settings
 from tests.chaos.stage import SLOWNESS
 from tests.kit.balancer import Balancer
 from tests.kit.endpoint import Endpoint
@@ -36,9 +38,8 @@ BACK_S = 10.0
 
 
 @contextmanager
-def answering(shop: Shop, guardian: Guardian, redis: str, processes: int = 1) -> Iterator[list[Endpoint]]:
-    settings = replace(shop.settings, redis=RedisUrl(redis), security="off")
-    endpoints = [Endpoint(guardian, settings) for _ in range(processes)]
+def answering(settings: Settings, guardian: Guardian, redis: str, processes: int = 1) -> Iterator[list[Endpoint]]:
+    endpoints = [Endpoint(guardian, replace(settings, redis=RedisUrl(redis))) for _ in range(processes)]
     for endpoint in endpoints:
         endpoint.await_ready()
     yield endpoints
@@ -49,10 +50,10 @@ def answering(shop: Shop, guardian: Guardian, redis: str, processes: int = 1) ->
 def curve(polls: Sequence[Poll], began_s: float, what: str) -> None:
     print(f"\n{what}")
     spans: dict[int, list[Poll]] = {}
-    for poll in polls:
-        spans.setdefault(int((poll.at_s - began_s) // SPAN_S) * SPAN_S, []).append(poll)
+    for each in polls:
+        spans.setdefault(int((each.at_s - began_s) // SPAN_S) * SPAN_S, []).append(each)
     for second, span in sorted(spans.items()):
-        took = [poll.took_ms for poll in span]
+        took = [each.took_ms for each in span]
         statuses = ", ".join(f"{count} x {status}" for status, count in Counter(each.status for each in span).items())
         spared = ", ".join(f"{count} {why}" for why, count in Counter(each.fallback for each in span).items() if why)
         p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
@@ -62,17 +63,19 @@ def curve(polls: Sequence[Poll], began_s: float, what: str) -> None:
 
 
 def during(polls: Sequence[Poll], from_s: float, to_s: float) -> list[Poll]:
-    return [poll for poll in polls if from_s <= poll.at_s < to_s]
+    return [each for each in polls if from_s <= each.at_s < to_s]
 
 
 @pytest.mark.parametrize("balanced", [False, True], ids=["asked directly", "behind a balancer that honours readiness"])
 def test_while_redis_is_gone_everybody_is_answered_in_time(
     shop: Shop, guardian: Guardian, own_redis: RedisServer, balanced: bool
 ) -> None:
-    paths = stocked(shop)
-    with answering(shop, guardian, own_redis.url, 2 if balanced else 1) as endpoints, Balancer(endpoints) as balancer:
-        port = balancer.port if balanced else endpoints[0].port
-        with Pollers(port, lambda number: paths[number % len(paths)], {}, RATE) as pollers:
+    settings, pages = stocked(shop)
+    with (
+        answering(settings, guardian, own_redis.url, 2 if balanced else 1) as endpoints,
+        Balancer(endpoints) as balancer,
+    ):
+        with polling(balancer.port if balanced else endpoints[0].port, pages) as pollers:
             began_s = time.monotonic()
             time.sleep(10)
             gone_s = time.monotonic()
@@ -85,15 +88,18 @@ def test_while_redis_is_gone_everybody_is_answered_in_time(
         curve(pollers.polls, began_s, f"Redis killed after {gone_s - began_s:.0f} s, back after {AWAY_S:g} s more")
     held(pollers.polls, gone_s, back_s)
     assert (degraded[0], degraded[1]["degraded"]) == (200, ["redis"])
-    assert not any(poll.fallback == "redis" for poll in during(pollers.polls, back_s + BACK_S, back_s + 3 * BACK_S))
+    assert not any(each.fallback == "redis" for each in during(pollers.polls, back_s + BACK_S, back_s + 3 * BACK_S))
 
 
 def test_while_redis_is_slow_everybody_is_answered_in_time(
     shop: Shop, guardian: Guardian, own_redis: RedisServer
 ) -> None:
-    paths = stocked(shop)
-    with Relay(own_redis.port) as relay, answering(shop, guardian, f"redis://{LOOPBACK}:{relay.port}/0") as endpoints:
-        with Pollers(endpoints[0].port, lambda number: paths[number % len(paths)], {}, RATE) as pollers:
+    settings, pages = stocked(shop)
+    with (
+        Relay(own_redis.port) as relay,
+        answering(settings, guardian, f"redis://{LOOPBACK}:{relay.port}/0") as endpoints,
+    ):
+        with polling(endpoints[0].port, pages) as pollers:
             began_s = time.monotonic()
             time.sleep(10)
             slow_s = time.monotonic()
@@ -104,20 +110,45 @@ def test_while_redis_is_slow_everybody_is_answered_in_time(
             time.sleep(2 * BACK_S)
         curve(pollers.polls, began_s, f"Redis slower by 200 ms after {slow_s - began_s:.0f} s, for {AWAY_S:g} s")
     held(pollers.polls, slow_s, fast_s)
-    assert not any(poll.fallback == "redis" for poll in during(pollers.polls, fast_s + BACK_S, fast_s + 3 * BACK_S))
+    assert not any(each.fallback == "redis" for each in during(pollers.polls, fast_s + BACK_S, fast_s + 3 * BACK_S))
 
 
-def stocked(shop: Shop) -> list[str]:
-    """What is polled: every session has its list."""
+def test_while_redis_is_frozen_a_thousand_polls_a_second_are_answered_in_time(
+    shop: Shop, guardian: Guardian, own_redis: RedisServer
+) -> None:
+    settings, pages = stocked(shop)
+    requests = [page.request() for page in pages]
+    with answering(settings, guardian, own_redis.url) as [endpoint]:
+        crowd = Crowd(LOOPBACK, endpoint.port, 48, lambda number: requests[number % len(requests)])
+        crowd.play([1_000], 5)  # so that it has read every list
+        own_redis.pause()
+        [polled] = crowd.play([1_000], AWAY_S)
+        own_redis.resume()
+    p50, p99 = percentile(polled.each_ms, 0.5), percentile(polled.each_ms, 0.99)
+    print(f"\nRedis frozen for {AWAY_S:g} s: p50 {p50:.1f}, p99 {p99:.1f}, most {max(polled.each_ms):.1f} ms")
+    assert set(polled.statuses) == {200}
+    assert p99 <= P99_MAX_MS * SLOWNESS
+
+
+def stocked(shop: Shop) -> tuple[Settings, list[Visitor]]:
+    """An installation with security on, and who polls it: every session has its list."""
+    settings, key = poll.opened(replace(shop.settings, bundle=str(BUNDLE)), 1)
     clicks = shop.clicks(3 * SESSIONS, SESSIONS)
-    asyncio.run(visitors.stock(replace(shop.settings, bundle=str(BUNDLE)), clicks))
-    return [f"/v1/recommendations/{name}" for name in sorted({click.session_id for click in clicks})]
+    asyncio.run(visitors.stock(settings, clicks))
+    return settings, visitors.admitted(settings, key, sorted({click.session_id for click in clicks}))
+
+
+def polling(port: int, pages: Sequence[Visitor]) -> Pollers:
+    def page(number: int) -> Visitor:
+        return pages[number % len(pages)]
+
+    return Pollers(port, lambda number: page(number).path, RATE, headers=lambda number: page(number).headers)
 
 
 def held(polls: Sequence[Poll], from_s: float, to_s: float) -> None:
-    assert {poll.status for poll in polls} == {200}
+    assert {each.status for each in polls} == {200}
     away = during(polls, from_s, to_s)
-    assert any(poll.fallback == "redis" for poll in away), "Redis was not missed"
-    p99_ms = percentile([poll.took_ms for poll in away], 0.99)
+    assert any(each.fallback == "redis" for each in away), "Redis was not missed"
+    p99_ms = percentile([each.took_ms for each in away], 0.99)
     print(f"  while Redis was away: {len(away):,} answers, p99 {p99_ms:.1f} ms")
     assert p99_ms <= P99_MAX_MS * SLOWNESS

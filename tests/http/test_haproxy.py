@@ -74,7 +74,7 @@ def test_nobody_is_failed_while_a_process_comes_and_another_goes(
     second = Endpoint(guardian, settings)
     with balancing(guardian, tmp_path, first, second) as port:
         eventually(lambda: _answers(port), "the balancer knows that the second is not there yet", 30)
-        with Pollers(port, path, {}, _RATE) as pollers:
+        with Pollers(port, path, _RATE) as pollers:
             second.await_ready()
             eventually(lambda: _asked(second), "the second is asked too", 30)
             assert first.stop() == 0
@@ -88,7 +88,7 @@ def test_nobody_is_failed_while_a_process_comes_and_another_goes(
 
 
 def _answers(port: int) -> bool:
-    with Pollers(port, path, {}, _RATE, threads=1) as pollers:
+    with Pollers(port, path, _RATE, threads=1) as pollers:
         time.sleep(0.5)
     return bool(pollers.polls) and all(poll.status == 200 for poll in pollers.polls)
 

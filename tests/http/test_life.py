@@ -40,7 +40,7 @@ def test_no_request_fails_while_one_of_two_processes_ends_and_another_comes(
     first, second = Endpoint(guardian, settings), Endpoint(guardian, settings)
     first.await_ready()
     second.await_ready()
-    with Balancer([first, second]) as balancer, Pollers(balancer.port, path, {}, RATE) as pollers:
+    with Balancer([first, second]) as balancer, Pollers(balancer.port, path, RATE) as pollers:
         time.sleep(1)
         asked_s = time.monotonic()
         first.signal(signal.SIGTERM)
@@ -78,7 +78,7 @@ def test_every_answer_is_of_one_bundle_while_others_take_over(
     folder.activate(tmp_path, "a")
     endpoint = Endpoint(guardian, replace(installation.settings, security="off", bundle=str(tmp_path)))
     endpoint.await_ready()
-    with Pollers(endpoint.port, path, {}, RATE) as pollers:
+    with Pollers(endpoint.port, path, RATE) as pollers:
         for name in ("b", "a", "b"):
             _, before = endpoint.ready()
             folder.activate(tmp_path, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -34,7 +34,12 @@ class Pollers:
     """Each of `threads` sends `rate / threads` requests a second, from when they are due."""
 
     def __init__(
-        self, port: int, path: Callable[[int], str], headers: dict[str, str], rate: float, threads: int = 4
+        self,
+        port: int,
+        path: Callable[[int], str],
+        rate: float,
+        threads: int = 4,
+        headers: Callable[[int], Mapping[str, str]] = lambda _: {},
     ) -> None:
         self._place = LOOPBACK, port
         self._path = path
@@ -63,13 +68,13 @@ class Pollers:
         due_s, count = time.monotonic() + number * self._pause_s / len(self._threads), number
         while not self._over.is_set():
             time.sleep(max(0.0, due_s - time.monotonic()))
-            self._polls.append(self._poll(connection, self._path(count), due_s))
+            self._polls.append(self._poll(connection, count, due_s))
             due_s, count = due_s + self._pause_s, count + len(self._threads)
         connection.close()
 
-    def _poll(self, connection: http.client.HTTPConnection, path: str, due_s: float) -> Poll:
+    def _poll(self, connection: http.client.HTTPConnection, count: int, due_s: float) -> Poll:
         try:
-            connection.request("GET", path, headers=self._headers)
+            connection.request("GET", self._path(count), headers=dict(self._headers(count)))
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException):
