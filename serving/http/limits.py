@@ -32,7 +32,7 @@ class Watch(Protocol):
 class Joins(Protocol):
     """What this file needs of serving.state's Gathered."""
 
-    def join(self, joint: Joint) -> None: ...
+    def join(self, made: Callable[[], Joint]) -> None: ...
 
 
 class Limits:
@@ -42,39 +42,48 @@ class Limits:
         self._clock_us = clock_us
         self._own = Buckets()
         self._waiting: list[Asked] = []
-        #: Whom the question that is on its way is for.
-        self._asking: list[Asked] = []
 
     def take(self, buckets: Sequence[Bucket]) -> asyncio.Future[Shortage | None]:
         """What the request lacks; None when it may go on. It fails open: Redis being away refuses nobody."""
         future: asyncio.Future[Shortage | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((buckets, future))
         if len(self._waiting) == 1:
-            self._redis.join(self)
+            self._redis.join(self._question)
         return future
 
-    def call(self) -> Call:
-        self._asking, self._waiting = self._waiting[:_TOGETHER_MAX], self._waiting[_TOGETHER_MAX:]
-        if self._waiting:
-            self._redis.join(self)
-        return question([buckets for buckets, _ in self._asking])
+    def take_here(self, buckets: Sequence[Bucket]) -> Shortage | None:
+        self._watch.counted_here()
+        return self._own.take(buckets, self._clock_us())
 
-    def told(self, reply: Reply) -> None:
-        fates = answers([buckets for buckets, _ in self._asking], cast(list[bytes], reply))
-        for (_, future), shortage in zip(self._asking, fates, strict=True):
-            self._tell(future, shortage)
-
-    def failed(self) -> None:
-        now_us = self._clock_us()
-        for buckets, future in self._asking:
-            self._watch.counted_here()
-            self._tell(future, self._own.take(buckets, now_us))
-
-    def _tell(self, future: asyncio.Future[Shortage | None], shortage: Shortage | None) -> None:
+    def tell(self, future: asyncio.Future[Shortage | None], shortage: Shortage | None) -> None:
         if shortage is not None:
             self._watch.limited(shortage.by)
         if not future.done():  # whoever asked may have left
             future.set_result(shortage)
+
+    def _question(self) -> _Question:
+        asking, self._waiting = self._waiting[:_TOGETHER_MAX], self._waiting[_TOGETHER_MAX:]
+        if self._waiting:
+            self._redis.join(self._question)
+        return _Question(self, asking)
+
+
+class _Question:
+    """Of one round trip, and whom it is for: meanwhile others may ask."""
+
+    def __init__(self, limits: Limits, asking: Sequence[Asked]) -> None:
+        self._limits = limits
+        self._asking = asking
+        self.call: Final = question([buckets for buckets, _ in asking])
+
+    def told(self, reply: Reply) -> None:
+        fates = answers([buckets for buckets, _ in self._asking], cast(list[bytes], reply))
+        for (_, future), shortage in zip(self._asking, fates, strict=True):
+            self._limits.tell(future, shortage)
+
+    def failed(self) -> None:
+        for buckets, future in self._asking:
+            self._limits.tell(future, self._limits.take_here(buckets))
 
 
 def question(requests: Sequence[Sequence[Bucket]]) -> Call:

@@ -25,8 +25,9 @@ class Asks(Protocol):
 
 
 class Joint(Protocol):
-    """One command for all who ask the same kind of thing, made when the round trip begins."""
+    """One command for all who ask the same kind of thing."""
 
+    @property
     def call(self) -> Call: ...
 
     def told(self, reply: Reply) -> None: ...
@@ -40,7 +41,7 @@ class Gathered:
         self._pipeline = pipeline
         self._is_doubtful = is_doubtful
         self._waiting: list[tuple[Call, asyncio.Future[Reply]]] = []
-        self._joints: list[Joint] = []
+        self._joining: list[Callable[[], Joint]] = []
         self._running: asyncio.Task[None] | None = None
 
     def post(self, call: Call) -> asyncio.Future[Reply]:
@@ -56,13 +57,12 @@ class Gathered:
             self._go()
         return future
 
-    def join(self, joint: Joint) -> None:
-        """It is asked for its command once, with the next round trip, and told what came of it."""
+    def join(self, made: Callable[[], Joint]) -> None:
+        """It is made when the next round trip begins, of all who wait by then, and told what came of it."""
         if self._running is not None and self._is_doubtful():
-            joint.call()
-            joint.failed()
+            made().failed()
         else:
-            self._joints.append(joint)
+            self._joining.append(made)
             self._go()
 
     def _go(self) -> None:
@@ -71,21 +71,22 @@ class Gathered:
 
     async def _run(self) -> None:
         try:
-            while self._waiting or self._joints:
+            while self._waiting or self._joining:
                 together, self._waiting = self._waiting[:_TOGETHER_MAX], self._waiting[_TOGETHER_MAX:]
-                joints, self._joints = self._joints, []
-                await self._round(joints, together)
+                joining, self._joining = self._joining, []
+                await self._round([made() for made in joining], together)
         finally:
             self._running = None
 
     async def _round(self, joints: Sequence[Joint], together: Sequence[tuple[Call, asyncio.Future[Reply]]]) -> None:
-        calls = [joint.call() for joint in joints]
+        calls = [joint.call for joint in joints]
         calls += [call for call, _ in together]
         fates: Sequence[Reply | NextclickError] = [RedisError(_INTERRUPTED)] * len(calls)
         try:
             fates = await self._pipeline.each(calls)
         except NextclickError as error:
             fates = [error] * len(calls)
+            self._give_up(error)
         finally:
             # Whatever it was, nobody is left waiting.
             for joint, fate in zip(joints, fates, strict=False):
@@ -95,6 +96,15 @@ class Gathered:
                     joint.told(fate)
             for (_, future), fate in zip(together, fates[len(joints) :], strict=True):
                 _tell(future, fate)
+
+    def _give_up(self, error: NextclickError) -> None:
+        """Who came meanwhile has waited as long, and has time for no other round trip that may end like this one."""
+        waiting, self._waiting = self._waiting, []
+        joining, self._joining = self._joining, []
+        for made in joining:
+            made().failed()
+        for _, future in waiting:
+            _tell(future, error)
 
 
 def _tell(future: asyncio.Future[Reply], fate: Reply | NextclickError) -> None:

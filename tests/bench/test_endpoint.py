@@ -84,7 +84,9 @@ def test_reading_your_own_click(shop: Shop, endpoint: Endpoint, page: Pages) -> 
         click = {"event_id": secrets.token_hex(8), "session_id": session, "item_id": ITEMS[number % len(ITEMS)]}
         posted = await client.ask("POST", "/v1/events", msgspec.json.encode({**click, "type": "view"}), **page(session))
         [accepted] = posted.json()["accepted"]
-        return await client.ask("GET", f"/v1/recommendations/{session}?after={accepted['position']}", b"", **page(session))
+        return await client.ask(
+            "GET", f"/v1/recommendations/{session}?after={accepted['position']}", b"", **page(session)
+        )
 
     for rate in (50, 200):
         took, replies = played(endpoint, own_click, rate)

@@ -35,6 +35,8 @@ SPAN_S = 5
 P99_MAX_MS = 100.0
 #: After Redis is back until it is asked by all again.
 BACK_S = 10.0
+#: Enough for all who wait at once.
+LINES = 256
 
 
 @contextmanager
@@ -119,7 +121,7 @@ def test_while_redis_is_frozen_a_thousand_polls_a_second_are_answered_in_time(
     settings, pages = stocked(shop)
     requests = [page.request() for page in pages]
     with answering(settings, guardian, own_redis.url) as [endpoint]:
-        crowd = Crowd(LOOPBACK, endpoint.port, 48, lambda number: requests[number % len(requests)])
+        crowd = Crowd(LOOPBACK, endpoint.port, LINES, lambda number: requests[number % len(requests)])
         crowd.play([1_000], 5)  # so that it has read every list
         own_redis.pause()
         [polled] = crowd.play([1_000], AWAY_S)

@@ -210,6 +210,34 @@ def test_whoever_leaves_while_redis_is_asked_takes_nobody_along(redis_url: str) 
     with_redis(redis_url, whole)
 
 
+class Doubted:
+    """A Redis that is being asked whether it answers, which takes it some time."""
+
+    def __init__(self) -> None:
+        self.answers = asyncio.Event()
+
+    async def each(self, calls: Sequence[Call]) -> list[Reply | NextclickError]:
+        await self.answers.wait()
+        return [[b"0", b"0"]]
+
+
+def test_who_is_counted_here_meanwhile_takes_nobody_along_whose_question_is_on_its_way() -> None:
+    watch, redis = Remembering(), Doubted()
+
+    async def whole() -> None:
+        asked = Limits(Gathered(redis, lambda: True), watch, lambda: NOW_US)
+        finder = asked.take([one(SLOW)])
+        await asyncio.sleep(0.01)
+        assert [await asked.take([one(SLOW)]) for _ in range(3)] == [None] * 3
+        assert (watch.here, finder.done()) == (3, False)
+
+        redis.answers.set()
+
+        assert await asyncio.wait_for(finder, 20) is None
+
+    asyncio.run(whole())
+
+
 class Absent:
     """A Redis that is away until it is back."""
 

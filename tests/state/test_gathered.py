@@ -36,13 +36,15 @@ class Wire:
 class Together:
     """One command for many."""
 
+    call = Call(("MGET", "a", "b"))
+
     def __init__(self) -> None:
         self.made = 0
         self.heard: list[Reply | str] = []
 
-    def call(self) -> Call:
+    def make(self) -> Together:
         self.made += 1
-        return Call(("MGET", "a", "b"))
+        return self
 
     def told(self, reply: Reply) -> None:
         self.heard.append(reply)
@@ -65,7 +67,7 @@ def test_whoever_asks_before_anybody_waits_goes_out_together_with_what_is_asked_
         wire, joint = Wire(), Together()
         gathered = Gathered(wire)
         posted = [gathered.post(GET) for _ in range(3)]
-        gathered.join(joint)
+        gathered.join(joint.make)
 
         assert await asyncio.gather(*posted) == [1, 2, 3]
         assert (joint.made, joint.heard) == (1, [0])
@@ -82,7 +84,7 @@ def test_what_is_asked_while_a_round_is_on_its_way_goes_out_with_the_next() -> N
         first = gathered.post(GET)
         await a_moment()
         later = [gathered.post(GET), gathered.post(GET)]
-        gathered.join(joint)
+        gathered.join(joint.make)
         await a_moment()
         assert (wire.rounds, joint.made) == ([1], 0)
 
@@ -99,7 +101,7 @@ def test_a_round_that_fails_is_told_to_all_of_it_and_the_next_goes_out() -> None
         wire, joint = Wire(RedisError("away")), Together()
         gathered = Gathered(wire)
         posted = [gathered.post(GET), gathered.post(GET)]
-        gathered.join(joint)
+        gathered.join(joint.make)
 
         told = await asyncio.gather(*posted, return_exceptions=True)
 
@@ -118,7 +120,7 @@ def test_a_defect_leaves_nobody_waiting() -> None:
         wire, joint = Wire(ZeroDivisionError()), Together()
         gathered = Gathered(wire)
         posted = gathered.post(GET)
-        gathered.join(joint)
+        gathered.join(joint.make)
 
         with pytest.raises(RedisError, match="the log has why"):
             await posted
@@ -156,7 +158,7 @@ def test_a_call_that_is_refused_is_nothing_to_the_others() -> None:
     async def play() -> None:
         gathered, joint = Gathered(Wire(refused=(0, 2))), Together()
         posted = [gathered.post(GET) for _ in range(3)]
-        gathered.join(joint)
+        gathered.join(joint.make)
 
         told = await asyncio.gather(*posted, return_exceptions=True)
 
@@ -174,7 +176,7 @@ def test_while_it_is_doubtful_whether_redis_answers_nobody_waits_behind_who_find
         finder = gathered.post(GET)
         await a_moment()
         doubtful[0] = True
-        gathered.join(joint)
+        gathered.join(joint.make)
         with pytest.raises(RedisError, match="in a moment"):
             await gathered.post(GET)
         assert (joint.heard, finder.done()) == (["nothing"], False)
@@ -184,5 +186,24 @@ def test_while_it_is_doubtful_whether_redis_answers_nobody_waits_behind_who_find
         assert await finder == 0
         assert await gathered.post(GET) == 0
         assert wire.rounds == [1, 1]
+
+    played(play())
+
+
+def test_whoever_came_while_a_round_was_on_its_way_that_failed_does_not_wait_for_another() -> None:
+    async def play() -> None:
+        wire, joint = Wire(RedisError("away")), Together()
+        gathered = Gathered(wire)
+        wire.answers.clear()
+        first = gathered.post(GET)
+        await a_moment()
+        second = gathered.post(GET)
+        gathered.join(joint.make)
+        wire.answers.set()
+
+        told = await asyncio.gather(first, second, return_exceptions=True)
+
+        assert [type(each) for each in told] == [RedisError, RedisError]
+        assert (joint.heard, wire.rounds) == (["nothing"], [1])
 
     played(play())
