@@ -93,7 +93,7 @@ class Endpoint:
         fallback = Fallback(self._shelf, placements, _now_ms)
         lists = Listing(readings, self._shelf, placements, ranking, fallback, self.metrics)
         self._polls = Recommendations(lists, self._bells, self.metrics)
-        self._streams = Streams(lists, self._bells, self.metrics, settings.streams_max)
+        self._streams = Streams(lists, self._bells, placements, self.metrics, settings.streams_max)
         self._clickstream = Clickstream.of(settings)
         self._store = RedisSessionStore(
             settings.redis, ProfileTtl.of(settings.profile_days, settings.clickstream_hours)
