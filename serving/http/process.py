@@ -89,7 +89,8 @@ class Endpoint:
             self.metrics,
         )
         readings, placements = Readings(redis), Placements.load(settings.placements)
-        ranking = OnDemand(self._shelf, readings, placements, Turns(), names.clickstream, _now_ms, _new_id)
+        turns, clicks = Turns(), names.clickstream
+        ranking = OnDemand(self._shelf, readings, placements, turns, self.metrics, clicks, _now_ms, _new_id)
         fallback = Fallback(self._shelf, placements, _now_ms)
         lists = Listing(readings, self._shelf, placements, ranking, fallback, self.metrics)
         self._polls = Recommendations(lists, self._bells, self.metrics)
