@@ -41,7 +41,7 @@ from serving.http.shelf import Shelf
 from serving.http.similar import SimilarProducts
 from serving.http.streams import Streams
 from serving.http.turns import Turns
-from serving.state import probes
+from serving.state import discretion, probes
 from serving.state.breaker import Breaker, Circuit
 from serving.state.catalogue import Catalogue
 from serving.state.channels import Channels
@@ -186,9 +186,7 @@ def _now_ms() -> int:
 
 def run(settings: Settings, number: int, parent_ended: Callable[[asyncio.Event], None] | None = None) -> int:
     """Until SIGTERM or Ctrl-C. Process `number` of those that share the port."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for library in ("aiokafka", "kafka"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+    discretion.log_to_stderr(settings.log_level, "aiokafka", "kafka")
     registry = CollectorRegistry()
 
     async def serve() -> None:
