@@ -28,7 +28,7 @@ from prometheus_client import CollectorRegistry
 from schemas.errors import NextclickError, RedisError
 from schemas.settings import Settings
 from schemas.topics import Topics
-from serving.state import probes, topics
+from serving.state import discretion, probes, topics
 from serving.state.catalogue import Catalogue
 from serving.state.following import Following
 from serving.state.limits import ProfileTtl
@@ -38,7 +38,6 @@ from serving.state.producer import Producer
 from serving.state.redis import RedisSessionStore
 from serving.state.stock import Stock
 from serving.state.succession import Succession
-from stream import dump
 from stream.course import Course
 from stream.drafting import Surroundings
 from stream.epoch import Epoch
@@ -72,7 +71,7 @@ _EXIT_FAILED: Final = 70
 
 def run(settings: Settings) -> int:
     """Works until SIGTERM or Ctrl-C (0), or until something fails that another process may do better (70)."""
-    _log_to_stderr(settings.log_level)
+    discretion.log_to_stderr(settings.log_level, "faust", "mode", "aiokafka", "kafka")
     metrics = Metrics(CollectorRegistry())
     health = Health(settings.ready_within_s, time.monotonic)
     if settings.metrics_port:
@@ -88,22 +87,6 @@ def run(settings: Settings) -> int:
         worker.execute_from_commandline()
     except SystemExit as end:
         return _EXIT_FAILED if end.code else 0
-
-
-class _Discreet(logging.Formatter):
-    """Faust's failures go through it too, and what the event loop says of tasks."""
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name that logging calls
-        return "\n".join(dump.failure(ei[1]))
-
-
-def _log_to_stderr(level: str) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Discreet("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=level.upper(), handlers=[handler])
-    # Not even for debugging more than this: what libraries log of records are session ids and payloads.
-    for library in ("faust", "mode", "aiokafka", "kafka"):
-        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 class _Worker(faust.Worker):

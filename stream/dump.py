@@ -1,7 +1,7 @@
 """What the log is to hold when a worker ends itself: each partition, each task's chain of awaits, each thread's stack.
 
-Code and numbers alone: no record, no session id, no value of a variable, no words of an exception. It is drawn from a
-thread, and needs no event loop that runs.
+Code and numbers alone: no record, no session id, no value of a variable. It is drawn from a thread, and needs no event
+loop that runs.
 """
 
 from __future__ import annotations
@@ -44,15 +44,6 @@ def threads() -> Iterator[str]:
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     for ident, frame in sys._current_frames().items():  # noqa: SLF001 - documented, and nothing else tells
         yield f"thread {names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame)).rstrip()}"
-
-
-def failure(error: BaseException) -> Iterator[str]:
-    """Of what nobody foresaw, its kind and the way there, what led to it first. Its words may be a shopper's id."""
-    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if before is not None:
-        yield from failure(before)
-    frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
-    yield f"{type(error).__module__}.{type(error).__qualname__}, its words left out:\n{frames}"
 
 
 def _chain(awaited: object) -> Iterator[str]:

@@ -25,7 +25,7 @@ from serving.http.fallback import POPULAR, Fallback
 from serving.http.lists import Made, Wanted
 from serving.http.metrics import Metrics
 from serving.http.placements import Placements
-from serving.http.rank import REDIS, OnDemand
+from serving.http.rank import BUSY, REDIS, OnDemand
 from serving.http.shelf import Shelf
 from serving.ranking import listed
 from serving.ranking.rules import withheld
@@ -91,7 +91,8 @@ class Listing:
             return kept[1]
         made = await self._make(wanted, found, placement)
         if made is None:
-            return self._popular(wanted, placement, POPULAR)
+            why = BUSY if self._on_demand.could_list(found.known) else POPULAR
+            return self._popular(wanted, placement, why)
         self._keep(wanted, basis, made)
         return made
 

@@ -41,7 +41,7 @@ from serving.http.shelf import Shelf
 from serving.http.similar import SimilarProducts
 from serving.http.streams import Streams
 from serving.http.turns import Turns
-from serving.state import probes
+from serving.state import discretion, probes
 from serving.state.breaker import Breaker, Circuit
 from serving.state.catalogue import Catalogue
 from serving.state.channels import Channels
@@ -90,11 +90,12 @@ class Endpoint:
             self.metrics,
         )
         readings, placements = Readings(redis), Placements.load(settings.placements)
-        ranking = OnDemand(self._shelf, readings, placements, Turns(), names.clickstream, _now_ms, _new_id)
+        turns, clicks = Turns(), names.clickstream
+        ranking = OnDemand(self._shelf, readings, placements, turns, self.metrics, clicks, _now_ms, _new_id)
         fallback = Fallback(self._shelf, placements, _now_ms)
         lists = Listing(readings, self._shelf, placements, ranking, fallback, self.metrics)
         self._polls = Recommendations(lists, self._bells, self.metrics)
-        self._streams = Streams(lists, self._bells, self.metrics, settings.streams_max)
+        self._streams = Streams(lists, self._bells, placements, self.metrics, settings.streams_max)
         self._clickstream = Clickstream.of(settings)
         self._store = RedisSessionStore(
             settings.redis, ProfileTtl.of(settings.profile_days, settings.clickstream_hours)
@@ -186,9 +187,7 @@ def _now_ms() -> int:
 
 def run(settings: Settings, number: int, parent_ended: Callable[[asyncio.Event], None] | None = None) -> int:
     """Until SIGTERM or Ctrl-C. Process `number` of those that share the port."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for library in ("aiokafka", "kafka"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+    discretion.log_to_stderr(settings.log_level, "aiokafka", "kafka")
     registry = CollectorRegistry()
 
     async def serve() -> None:

@@ -17,6 +17,7 @@ from schemas.placement import Placement
 from schemas.ranking import Asked, Candidate
 from schemas.recommendation import Model, Recommendation, TriggeredBy
 from schemas.session import Session
+from serving.http.metrics import Metrics
 from serving.http.operations import Nothing, Operation, invalid
 from serving.http.placements import Placements
 from serving.http.problems import Refused
@@ -32,6 +33,8 @@ from serving.ranking.rules import withheld
 from serving.state.readings import NOBODY, Remembered
 
 REDIS: Final = "redis"
+#: More is to be ranked than can be.
+BUSY: Final = "busy"
 
 _JSON: Final = "application/json"
 
@@ -56,6 +59,7 @@ class OnDemand:
         readings: Reads,
         placements: Placements,
         turns: Turns,
+        metrics: Metrics,
         clickstream: str,
         now: Callable[[], int],
         new_id: Callable[[], str],
@@ -64,6 +68,7 @@ class OnDemand:
         self._readings = readings
         self._placements = placements
         self._turns = turns
+        self._metrics = metrics
         self._clickstream = clickstream
         self._now = now
         self._new_id = new_id
@@ -93,20 +98,32 @@ class OnDemand:
             try:
                 known = await self._readings.remembered(asked.session_id)
             except RedisError:
+                self._metrics.redis_failed.inc()
                 lacks = REDIS
-        body = await self._turns.take(lambda: self._ranked(asked, placement, known, lacks))
-        return Response(200, body, headers=(("Cache-Control", "private, no-store"),))
+        ranked = await self._turns.take(lambda: self._ranked(asked, placement, known, lacks))
+        # What the ranker says of a session is no service that is missing.
+        if ranked.fallback in {REDIS, BUNDLE}:
+            self._metrics.fallbacks.labels(ranked.fallback).inc()
+        return Response(200, wire.ENCODER.encode(ranked), headers=(("Cache-Control", "private, no-store"),))
 
     async def list(
         self, session_id: str, known: Remembered, placement: Placement, exclude: frozenset[str], limit: int
     ) -> Recommendation | None:
-        """A list made now, for when too little is left of the stored one. None of a session that is not there."""
+        """A list made now, for when too little is left of the stored one; ServiceError when too many wait for theirs.
+
+        None of a session that is not there, or without a bundle.
+        """
         session = known.session
-        if session is None or session.trigger is None:
+        if session is None or not self.could_list(known):
             return None
         return await self._turns.take(lambda: self._listed(session_id, session, known, placement, exclude, limit))
 
-    def _ranked(self, asked: Asked, placement: Placement, known: Remembered, lacks: str | None) -> bytes:
+    def could_list(self, known: Remembered) -> bool:
+        """Whether there is all that a list is made of."""
+        has_clicked = known.session is not None and known.session.trigger is not None
+        return has_clicked and len(self._shelf.stocked.ranker.table) > 0
+
+    def _ranked(self, asked: Asked, placement: Placement, known: Remembered, lacks: str | None) -> ranking.Ranking:
         """From one snapshot, from its first line to its last."""
         stocked, now, session = self._shelf.stocked, self._now(), known.session or Session()
         found = demand.among(stocked, session, known.vector_by(stocked.version), now, asked.candidates)
@@ -114,19 +131,17 @@ class OnDemand:
         rules = self._placements.rules(placement, stocked.ranker.table)
         chosen = rules.choose([item.item_id for item in found.items], away, asked.limit)
         items = (found.items[at] for at in chosen)
-        return wire.ENCODER.encode(
-            ranking.Ranking(
-                generated_at=now,
-                model=Model(stocked.version, stocked.counts_version),
-                placement=placement.name,
-                items=tuple(
-                    Candidate(item.item_id, rank, item.score, item.source, item.reason)
-                    for rank, item in enumerate(items, start=1)
-                ),
-                dropped=tuple(found.dropped),
-                session_version=session.version,
-                fallback=lacks or _why(found),
-            )
+        return ranking.Ranking(
+            generated_at=now,
+            model=Model(stocked.version, stocked.counts_version),
+            placement=placement.name,
+            items=tuple(
+                Candidate(item.item_id, rank, item.score, item.source, item.reason)
+                for rank, item in enumerate(items, start=1)
+            ),
+            dropped=tuple(found.dropped),
+            session_version=session.version,
+            fallback=lacks or _why(found),
         )
 
     def _listed(

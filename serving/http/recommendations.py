@@ -71,7 +71,8 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             str,
             Meta(
                 pattern=_POSITION,
-                description="The position of an event that was posted: waits, 2 s at most, for a list that knows it.",
+                description="The position of an event that was posted: waits, 2 s at most, for a list that knows it. "
+                "Name a click: an impression, or an event that was sent before, brings no list.",
             ),
         ]
         | None

@@ -112,6 +112,8 @@ class SimilarProducts:
         own = asked.session_id if asked.session_id is not None and caller.may_see(asked.session_id) else None
         known, lacks = await self._known(own)
         similar, stocked = await self._current()
+        if not len(stocked.ranker.table):
+            lacks = BUNDLE
         if known.session is not None or lacks is not None or exclude:
             body = self._made(similar, stocked, asked, placement, exclude, known, lacks)
         else:
@@ -177,7 +179,7 @@ class SimilarProducts:
                 ),
                 pool_size=found.pool_size,
                 personal=found.personal,
-                fallback=lacks if found.fallback is None else BUNDLE,
+                fallback=lacks,
             )
         )
 

@@ -20,6 +20,7 @@ from serving.http.bells import Bells
 from serving.http.lists import Made, Makes, Wanted
 from serving.http.metrics import Metrics
 from serving.http.operations import Operation
+from serving.http.placements import Placements
 from serving.http.problems import Refused
 from serving.http.request import Caller, Request
 from serving.http.response import Stream
@@ -64,12 +65,14 @@ class Streams:
         self,
         lists: Makes,
         bells: Bells,
+        placements: Placements,
         metrics: Metrics,
         streams_max: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lists = lists
         self._bells = bells
+        self._placements = placements
         self._metrics = metrics
         self._streams_max = streams_max
         self._clock = clock
@@ -100,7 +103,9 @@ class Streams:
         if self._open >= self._streams_max or self.draining:
             raise Refused(503, "unavailable", "poll instead, or come back", headers=(("Retry-After", "2"),))
         session_id = asked.session_id if caller.may_see(asked.session_id) else None
-        wanted = [Wanted(session_id, placement) for placement in dict.fromkeys(asked.placement.split(","))]
+        # What is wrong is said before the 200: a browser comes back to a stream that breaks off, again and again.
+        placements = [self._placements.named(name) for name in dict.fromkeys(asked.placement.split(","))]
+        wanted = [Wanted(session_id, placement.name) for placement in placements]
         return Stream(self._events(asked.session_id, wanted, request.headers.get("last-event-id", "")))
 
     async def _events(self, session_id: str, wanted: Sequence[Wanted], known: str) -> AsyncGenerator[bytes, None]:

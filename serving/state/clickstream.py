@@ -90,10 +90,11 @@ class Clickstream:
     async def send(self, records: Sequence[Outgoing]) -> list[Landed | None]:
         """Of each where it lies, or None where Kafka has not said in time that it has it; it may take it yet.
 
-        Offsets count from 0 again in a topic that was made anew. To those who compare positions all that is sent to it
-        would be long known, so whatever lies below what was told before has the topic's epoch asked for.
+        Nothing is sent before the topic's epoch is known, which is part of where it lies. Offsets count from 0 again in
+        a topic that was made anew. To those who compare positions all that is sent to it would be long known, so
+        whatever lies below what was told before has the epoch asked for.
         """
-        if not self._connected or (self.is_away and self._sending):
+        if not self._epoch or (self.is_away and self._sending):
             return [None] * len(records)
         ends = dict(self._ends)
         placed = await self._send(records)

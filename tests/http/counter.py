@@ -63,7 +63,9 @@ class Redis:
 
 
 class Counter:
-    def __init__(self, place: Path, placements: Mapping[str, Placement] | None = None) -> None:
+    def __init__(
+        self, place: Path, placements: Mapping[str, Placement] | None = None, turns: Turns | None = None
+    ) -> None:
         self.place = place
         self.topic = Topic()
         self.metrics = Metrics(CollectorRegistry())
@@ -73,7 +75,16 @@ class Counter:
         self.at = NOW
         self.redis = Redis()
         self.placements = Placements({DEFAULT: Placement.default(), **(placements or {})})
-        self.ranking = OnDemand(self.shelf, self.redis, self.placements, Turns(), "clickstream", self.now, self.new_id)
+        self.ranking = OnDemand(
+            self.shelf,
+            self.redis,
+            self.placements,
+            turns or Turns(),
+            self.metrics,
+            "clickstream",
+            self.now,
+            self.new_id,
+        )
         self.fallback = Fallback(self.shelf, self.placements, self.now)
         self.lists = Listing(self.redis, self.shelf, self.placements, self.ranking, self.fallback, self.metrics)
 

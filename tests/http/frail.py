@@ -11,15 +11,13 @@ from typing import Final
 from nextclick import cli
 from serving.state.channels import Channels
 
-DEFECT: Final = "a part that never ends has ended"
-
 _struck: Final = threading.Event()
 
 
 async def listen(*_: object) -> None:
     while not _struck.is_set():  # noqa: ASYNC110 - a signal sets it, before there is a loop or after
         await asyncio.sleep(0.05)
-    raise RuntimeError(DEFECT)
+    raise RuntimeError("a part that never ends has ended")
 
 
 if __name__ == "__main__":

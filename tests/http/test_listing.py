@@ -11,12 +11,13 @@ import msgspec
 import pytest
 
 from schemas import recommendation
-from schemas.item import Entry
+from schemas.item import Entry, Item
 from schemas.placement import Placement
 from schemas.recommendation import PUBLISHED, Model, Recommendation, TriggeredBy
 from schemas.session import Position, Session, Trigger
 from serving.http.lists import Made, Wanted
 from serving.http.problems import Refused
+from serving.http.turns import Turns
 from serving.ranking.ranker import RECIPROCAL
 from serving.state.readings import Held, Remembered
 from tests import worlds
@@ -35,9 +36,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def play(bundle: Path, script: Callable[[Counter], Awaitable[None]]) -> None:
+def play(bundle: Path, script: Callable[[Counter], Awaitable[None]], turns: Turns | None = None) -> None:
     async def whole() -> None:
-        counter = Counter(bundle, {"fresh": FRESH, "narrow": NARROW})
+        counter = Counter(bundle, {"fresh": FRESH, "narrow": NARROW}, turns)
         async with counter.running():
             await script(counter)
 
@@ -158,6 +159,31 @@ def test_a_session_without_a_list_is_ranked_when_it_is_asked_for(bundle: Path) -
         assert (made.triple, made.knows("0badcafe.0", 5)) == (f"{NOW}.1.0", True)
 
     play(bundle, script)
+
+
+def test_where_more_is_to_be_ranked_than_can_be_a_session_that_clicked_is_told_so(bundle: Path) -> None:
+    async def script(counter: Counter) -> None:
+        counter.redis.sessions["s1"] = Remembered(someone(10), None, "")
+        made = await counter.lists.make(Wanted("s1"))
+        assert (made.fallback, len(items(made))) == ("busy", PUBLISHED)
+        assert (await counter.lists.make(Wanted("s2"))).fallback == "popular"
+        hold(counter, "s1", someone(10, 11))
+        left = await counter.lists.make(Wanted("s1", exclude=frozenset(items(made))))
+        assert (left.fallback, left.triple) == (None, f"{NOW}.2.2"), "what is stored stands, however little is left"
+
+    play(bundle, script, Turns(waiting_max=0))
+
+
+def test_without_a_bundle_a_session_without_a_list_is_shown_what_the_catalogue_offers(tmp_path: Path) -> None:
+    async def script(counter: Counter) -> None:
+        counter.redis.sessions["s1"] = Remembered(someone(10), None, "")
+        made = await counter.lists.make(Wanted("s1"))
+        assert made.fallback == "bundle"
+        counter.topic.there.append(Entry("a", Item(item_id="a")))
+        await until(lambda: counter.shelf.offered == ["a"])
+        assert items(await counter.lists.make(Wanted("s1"))) == ["a"]
+
+    play(tmp_path / "none", script)
 
 
 def test_the_unknown_the_erased_and_the_forbidden_are_answered_alike(bundle: Path) -> None:

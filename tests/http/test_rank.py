@@ -132,6 +132,8 @@ def test_without_redis_or_a_bundle_it_still_answers_and_says_why(bundles: Path, 
             counter.redis.away = True
             found = await rank(counter, session_id="s1", candidates=[name(3), name(0)])
             assert (named(found), found.fallback) == ([name(0), name(3)], "redis")
+            counted = [counter.count("nextclick_http_fallbacks_total", reason=why) for why in ("bundle", "redis")]
+            assert (counted, counter.count("nextclick_http_redis_failures_total")) == ([1, 1], 1)
 
     asyncio.run(script())
 

@@ -241,6 +241,7 @@ def test_without_redis_the_list_is_plain_and_says_so() -> None:
 def test_without_a_bundle_there_is_an_answer_that_says_so() -> None:
     answer = Api(shelf=Shelf(Assortment(Ranker.empty()))).get("anything")
     assert (answer.status, ids(answer), read(answer).fallback) == (200, [], "bundle")
+    assert dict(answer.headers)["Nextclick-Fallback"] == "bundle"
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas import keys
+from schemas.placement import Placement
 from serving.http.bells import Bells
 from serving.http.lists import Made, Wanted, etag
 from serving.http.metrics import Metrics
+from serving.http.placements import Placements
 from serving.http.problems import Refused
 from serving.http.request import Caller, Request
 from serving.http.streams import Asked, Streams
@@ -34,7 +36,8 @@ class Lists:
 class Desk:
     def __init__(self, most: int = 10) -> None:
         self.lists, self.bells = Lists(), Bells()
-        self.streams = Streams(self.lists, self.bells, Metrics(CollectorRegistry()), most)
+        placements = Placements({name: Placement(name=name) for name in self.lists.bodies})
+        self.streams = Streams(self.lists, self.bells, placements, Metrics(CollectorRegistry()), most)
 
     async def open(self, known: str = "", caller: Caller = OWN, **asked: Any) -> AsyncGenerator[bytes, None]:
         headers = {"last-event-id": known} if known else {}
@@ -130,5 +133,15 @@ def test_one_stream_more_than_there_may_be_is_refused_until_another_ends() -> No
         assert refused.value.status == 503
         await parts.aclose()
         await desk.open()
+
+    played(scene)
+
+
+@pytest.mark.parametrize("placement", ["nosuch", "default,nosuch"])
+def test_a_placement_that_nobody_knows_is_refused_before_a_stream_begins(placement: str) -> None:
+    async def scene(desk: Desk) -> None:
+        with pytest.raises(Refused) as refused:
+            await desk.streams.answer(Asked("s", placement=placement), Request("GET", "/"), OWN)
+        assert (refused.value.status, refused.value.field) == (400, "placement")
 
     played(scene)

@@ -23,6 +23,8 @@ class Kafka:
         self.epoch = "0badcafe"
         self.end = 0
         self.away = False
+        #: It takes records, but does not say what topic they are in.
+        self.is_silent = False
         #: Of a request's records, how many it takes.
         self.takes = 100
         self.starts = self.sends = self.asks = 0
@@ -56,7 +58,7 @@ class Kafka:
 
     async def ask(self) -> str:
         self.asks += 1
-        if self.away:
+        if self.away or self.is_silent:
             raise KafkaError("away")
         return self.epoch
 
@@ -94,6 +96,25 @@ def test_before_it_is_open_nothing_is_taken_and_nobody_waits() -> None:
         assert await clickstream.send([CLICK]) == [None]
         assert kafka.sends == 0
         await clickstream.close()
+
+    asyncio.run(whole())
+
+
+def test_nothing_is_taken_whose_position_could_not_be_told() -> None:
+    async def whole() -> None:
+        kafka = Kafka()
+        kafka.is_silent = True
+        clickstream = Clickstream(kafka, NAMES, kafka.ask)
+        running = asyncio.create_task(clickstream.run())
+        await asyncio.sleep(0.01)
+        assert (await clickstream.send([CLICK]), kafka.sends, clickstream.is_away) == ([None], 0, True)
+        kafka.is_silent = False
+        async with asyncio.timeout(10):
+            while clickstream.is_away:  # noqa: ASYNC110 - what is waited for is the code under test
+                await asyncio.sleep(0.01)
+        running.cancel()
+        assert kafka.starts == 1
+        assert await clickstream.send([CLICK]) == [at("0badcafe", 0)]
 
     asyncio.run(whole())
 

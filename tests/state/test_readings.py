@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from typing import cast
 
@@ -10,9 +11,13 @@ import pytest
 
 from schemas.errors import NextclickError, RedisError
 from schemas.recommendation import Model, Recommendation, TriggeredBy, encode
+from schemas.settings import RedisUrl
 from serving.state.gathered import Gathered
-from serving.state.pipeline import Call, Reply
+from serving.state.pipeline import Call, Pipeline, Reply
 from serving.state.readings import Held, Readings
+from serving.state.redis import RedisSessionStore
+from serving.state.sessions import Work
+from tests.kit.stores import LANE, click, draft
 
 BODY = encode(
     Recommendation(
@@ -125,5 +130,26 @@ def test_memory_is_bounded_and_who_asks_on_is_not_forgotten() -> None:
         for name in ("s-1", "s-2", "s-3", "s-1", "s-4"):
             assert isinstance(await readings.stored(name), Held)
         assert [name for name in ("s-1", "s-2", "s-3", "s-4") if readings.last_good(name)] == ["s-1", "s-3", "s-4"]
+
+    asyncio.run(whole())
+
+
+@pytest.mark.parametrize("redis_url", ["server", "embedded", "cluster"], indirect=True)
+def test_a_list_knows_the_click_that_brought_it_and_no_impression_since(redis_url: str) -> None:
+    async def whole() -> None:
+        session_id, url = secrets.token_hex(8), RedisUrl(redis_url)
+        store, pipeline = RedisSessionStore(url), Pipeline(url)
+        try:
+            readings = Readings(Gathered(pipeline))
+            [clicked] = await store.fold([Work(session_id, [click(session_id, 5)])])
+            await store.store([draft(session_id, clicked.session(), BODY.rpartition(b"0}")[0])])
+            [seen] = await store.fold([Work(session_id, [click(session_id, 6, kind="impression")])])
+            held = await readings.stored(session_id)
+        finally:
+            await store.close()
+            await pipeline.close()
+        assert seen.session().guards == {LANE: 6}
+        assert held is not None
+        assert held.applied == {LANE: 5}, "or docs/events.md is to say that it can be waited for"
 
     asyncio.run(whole())
