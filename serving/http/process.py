@@ -114,36 +114,35 @@ class Endpoint:
 
     async def run(self, ended: asyncio.Event) -> None:
         """Answers until `ended`, and then as long as is due to those who are there."""
-        await self._shelf.open(_CATALOGUE_S)
-        parts: list[Coroutine[Any, Any, None]] = [
-            self._shelf.run(),
-            self._clickstream.run(),
-            self._channels.listen(self._bells.ring, self._bells.ring_all),
-            self._server.watch(),
-            self._look(),
-        ]
-        tasks = [asyncio.create_task(part) for part in parts]
-        port = await self._server.start(self._settings.serve_host, self._settings.serve_port)
-        # What is loaded stays: to look through it for garbage now and then would hold every request up.
-        gc.freeze()
-        self.health.warm.set()
-        log.info("serving on %s:%d with model %s", self._settings.serve_host, port, self._shelf.stocked.version)
         waiting = asyncio.create_task(ended.wait())
-        await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        await self._end()
-        waiting.cancel()
+        opening = asyncio.create_task(self._shelf.open(_CATALOGUE_S))
+        tasks = _begun(self._clickstream.run(), self._channels.listen(self._bells.ring, self._bells.ring_all))
+        await asyncio.wait([waiting, opening, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        if opening.done() and not waiting.done():
+            opening.result()
+            tasks += _begun(self._shelf.run(), self._server.watch(), self._look())
+            await self._serve()
+            await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            await self._end()
         failed = [task for task in tasks if task.done()]
         for task in failed:
             log.critical("the endpoint ends on a defect", exc_info=task.exception())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, waiting, return_exceptions=True)
+        for each in (waiting, opening, *tasks):
+            each.cancel()
+        await asyncio.gather(waiting, opening, *tasks, return_exceptions=True)
         await self._shelf.close()
         await self._clickstream.close()
         await self._store.close()
         await self._pipeline.close()
         if failed:
             raise InvariantError("a part of the endpoint ended that never does; its log has why, start it again")
+
+    async def _serve(self) -> None:
+        port = await self._server.start(self._settings.serve_host, self._settings.serve_port)
+        # What is loaded stays: to look through it for garbage now and then would hold every request up.
+        gc.freeze()
+        self.health.warm.set()
+        log.info("serving on %s:%d with model %s", self._settings.serve_host, port, self._shelf.stocked.version)
 
     async def _end(self) -> None:
         self.health.draining.set()
@@ -179,6 +178,10 @@ class Endpoint:
         if self._clickstream.is_away:
             lacking.add("kafka")
         return frozenset(lacking)
+
+
+def _begun(*parts: Coroutine[Any, Any, None]) -> list[asyncio.Task[None]]:
+    return [asyncio.create_task(part) for part in parts]
 
 
 def _now_ms() -> int:

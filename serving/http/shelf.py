@@ -107,7 +107,10 @@ class Shelf:
         await asyncio.gather(self._stock.run(), Succession(self._following, self._stock, self._metrics).run())
 
     async def close(self) -> None:
-        """After `run` was cancelled. What is in service still answers."""
+        """After `open` and `run` have ended or were cancelled. What is in service still answers."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
         if self._stock is not None:
             await self._stock.close()
 
