@@ -75,6 +75,8 @@ class Gathered:
                 together, self._waiting = self._waiting[:_TOGETHER_MAX], self._waiting[_TOGETHER_MAX:]
                 joining, self._joining = self._joining, []
                 await self._round([made() for made in joining], together)
+                # What has come in meanwhile is read first, and goes along: fewer round trips, and less waiting.
+                await asyncio.sleep(0)
         finally:
             self._running = None
 
