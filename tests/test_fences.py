@@ -46,7 +46,7 @@ FENCES: Final[dict[str, tuple[str, ...]]] = {
     "cramjam": ("training/lines.py",),
     "faust": ("stream/app.py", "stream/transport.py"),
     "hiredis": ("serving/state/pipeline.py",),
-    "httptools": ("serving/http/connection.py",),
+    "httptools": ("serving/http/reading.py",),
     "kafka": ("serving/state/broker.py", "serving/state/topics.py", "nextclick/*"),
     "mode": ("stream/transport.py",),
     "msgspec": ("*",),

@@ -1,9 +1,8 @@
-"""One client's connection: requests are read within bounds, answered one after the other, and kept alive.
+"""One client's connection: requests are answered one after the other, it is kept alive, and it always ends.
 
-Everything a stranger may do to a server by taking his time or by sending too much ends here: a head that
-is too long or too slow, a body past its limit, requests piled up before they are answered, answers that
-are not fetched. What does not parse gets a 400 and the connection is closed, since nobody knows where
-the next request would begin.
+Everything a stranger may do to a server by taking his time or by piling up ends here: a head or a body
+that is too slow, requests piled up before they are answered, answers that are not fetched, a connection
+that is not given up. What one request may hold is reading.py's.
 """
 
 from __future__ import annotations
@@ -15,22 +14,20 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
-
-import httptools
+from typing import Any, Final, cast
 
 from serving.http import head
 from serving.http.problems import Refused
+from serving.http.reading import Part, Reader
 from serving.http.request import Request
 from serving.http.response import Response, Stream
 
 log = logging.getLogger(__name__)
 
-_URL_MAX: Final = 2 * 1024
-_HEAD_MAX: Final = 8 * 1024
-_HEADERS_MAX: Final = 64
-#: Requests of one client that are read before the first is answered.
+#: Requests of one client that are read before the first is answered, beside what the last piece holds of them.
 _PIPELINED_MAX: Final = 16
+#: What comes at once is read in such pieces. Most requests are one.
+_PIECE: Final = 1024
 #: An answer that is not fetched: so much of it is held, and so long.
 _UNSENT_MAX: Final = 64 * 1024
 
@@ -43,8 +40,10 @@ class Bounds:
     body_s: float = 10.0
     #: Between two requests.
     idle_s: float = 75.0
-    #: For a client that does not fetch what it asked for.
+    #: For a client that does not fetch what it asked for, or does not go when it has its last answer.
     fetch_s: float = 10.0
+    #: What a client may still send when nothing more is read of it.
+    dropped_max: int = 32 * 1024 * 1024
 
 
 Answers = Callable[[Request], Awaitable[Response | Stream]]
@@ -57,18 +56,24 @@ class Connection(asyncio.Protocol):
         self._all = all_
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[Request | Refused, bool]] = deque()
+        #: What came with them and is to be read when fewer wait.
+        self._rest = memoryview(b"")
         self._serving: asyncio.Task[None] | None = None
         #: What is due by then; the server looks now and then.
         self._due_s = math.inf
+        #: What it is that is due, of what is read.
+        self._timed: Part = ""
         self._flowing = asyncio.Event()
         self._flowing.set()
-        self._address = ""
         #: Nothing more is read.
         self._ending = False
+        self._dropped = 0
         #: Whatever is answered next is the last.
         self._leaving = False
-        self._reading = False
-        self._begin()
+        #: The client sends nothing more.
+        self._heard_all = False
+        #: Nothing more is sent.
+        self._closed = False
 
     # ── what the loop calls ────────────────────────────────────────────────────────────────────────────
 
@@ -76,7 +81,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(_UNSENT_MAX)
         peer: Any = transport.get_extra_info("peername")
-        self._address = str(peer[0]) if isinstance(peer, tuple) else ""
+        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._reader = Reader(address, self._bounds.body_max, self._queue, self._transport.write)
         self._all.add(self)
         self._within(self._bounds.head_s)
 
@@ -89,28 +95,19 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._ending:
-            return
-        self._reading = True
-        try:
-            self._head_bytes += 0 if self._in_body else len(data)
-            self._parser.feed_data(data)
-            if self._reading:
-                self._read_on()
-        except Refused as refused:
-            self._refuse(refused)
-        except httptools.HttpParserUpgrade:
-            # Answered as if it had not been wished for; what comes next may be no HTTP, so it is the last.
-            self._ending = True
-        except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            self._refuse(cause if isinstance(cause, Refused) else _UNREADABLE)
-        except httptools.HttpParserError:
-            self._refuse(_UNREADABLE)
+            self._drop(len(data))
+        elif len(data) <= _PIECE:
+            self._read(data)
+        else:
+            self._rest = memoryview(data)
+            self._read_on()
 
     def eof_received(self) -> bool:
         """Who asked and then closed its side still gets what it asked for."""
-        self._ending = True
-        return self._serving is not None
+        self._ending = self._heard_all = True
+        if self._serving is None:
+            self._close(at_once=True)
+        return True
 
     def pause_writing(self) -> None:
         self._flowing.clear()
@@ -118,73 +115,50 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._flowing.set()
 
-    # ── what the parser calls ──────────────────────────────────────────────────────────────────────────
+    # ── reading ────────────────────────────────────────────────────────────────────────────────────────
 
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-        if len(self._url) > _URL_MAX:
-            raise Refused(414, "address", f"at most {_URL_MAX} bytes of address are read")
+    def _read_on(self) -> None:
+        while self._rest and not self._ending and len(self._waiting) < _PIPELINED_MAX:
+            piece, self._rest = self._rest[:_PIECE], self._rest[_PIECE:]
+            self._read(piece)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._header_bytes += len(name) + len(value) + 4
-        self._header_count += 1
-        if self._header_bytes > _HEAD_MAX or self._header_count > _HEADERS_MAX:
-            raise Refused(431, "headers", f"at most {_HEADERS_MAX} headers, of {_HEAD_MAX} bytes in all, are read")
-        if self._in_body:
-            return  # a trailer: what a proxy took out of the head does not come in behind the body
-        key, text = name.decode("ascii").lower(), value.decode("latin-1")
-        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+    def _read(self, piece: bytes | memoryview) -> None:
+        try:
+            self._ending = not self._reader.feed(piece)
+        except Refused as refused:
+            self._refuse(refused)
+        else:
+            if self._reader.part != self._timed:
+                self._time()
 
-    def on_headers_complete(self) -> None:
-        self._in_body = True
-        version = self._parser.get_http_version()
-        if version not in ("1.1", "1.0"):
-            raise Refused(400, "invalid", "HTTP/1.1 and HTTP/1.0 are spoken here")
-        if version == "1.1" and "host" not in self._headers:
-            raise Refused(400, "invalid", "it is missing", "Host")
-        if "," in self._headers.get("host", ""):
-            raise Refused(400, "invalid", "it is there twice", "Host")
-        encoding = self._headers.get("transfer-encoding")
-        if encoding is not None and (version == "1.0" or encoding.lower() != "chunked"):
-            raise Refused(400, "invalid", "only chunked is read here, and only in HTTP/1.1", "Transfer-Encoding")
-        length = self._headers.get("content-length", "0")
-        if len(length) > 9 or int(length) > self._bounds.body_max:
-            raise self._too_large()
-        if self._headers.get("expect", "").lower() == "100-continue":
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    def _time(self) -> None:
+        """What is half read may take its time, and no more; that in which we do not read is ours."""
+        if not self._transport.is_reading():
+            return
+        self._timed = self._reader.part
+        self._within(self._bounds.body_s if self._timed == "body" else self._bounds.head_s)
 
-    def on_body(self, body: bytes) -> None:
-        self._body += body
-        if len(self._body) > self._bounds.body_max:
-            raise self._too_large()
-
-    def on_message_complete(self) -> None:
-        path, _, query = self._url.decode("latin-1").partition("?")
-        request = Request(
-            self._parser.get_method().decode("ascii"), path, query, self._headers, bytes(self._body), self._address
-        )
-        last = not self._parser.should_keep_alive()
+    def _queue(self, request: Request | Refused, last: bool) -> None:
         self._due_s = math.inf
-        self._reading = False
-        self._queue(request, last=last)
-        self._begin_message()
-
-    # ── answering ──────────────────────────────────────────────────────────────────────────────────────
-
-    def leave(self, *, at_once: bool) -> None:
-        """The next answer is the last. Who asks for nothing is let go `at_once` or stays: a request may be on its way,
-        and a client that is cut off in the middle of it does not know whether it was heard.
-        """
-        self._leaving = True
-        if at_once and self._serving is None and not self._reading:
-            self._transport.close()
-
-    def _queue(self, request: Request | Refused, *, last: bool) -> None:
+        self._timed = ""
         self._waiting.append((request, last))
         if self._serving is None:
             self._serving = self._loop.create_task(self._serve())
         elif len(self._waiting) >= _PIPELINED_MAX:
             self._transport.pause_reading()
+
+    def _refuse(self, refused: Refused) -> None:
+        """Behind what was asked before; nothing more is read."""
+        self._ending = True
+        self._queue(refused, True)
+
+    def _drop(self, size: int) -> None:
+        """Who is refused in the middle of sending hears of it once he has sent: a reset would overtake the answer."""
+        self._dropped += size
+        if self._dropped > self._bounds.dropped_max:
+            self._transport.abort()
+
+    # ── answering ──────────────────────────────────────────────────────────────────────────────────────
 
     async def _serve(self) -> None:
         try:
@@ -192,11 +166,16 @@ class Connection(asyncio.Protocol):
         except Exception:  # the outermost edge: a defect of ours leaves nobody with half an answer
             log.exception("an answer broke off on a defect")
             self._transport.abort()
+        except BaseException:  # cancelled, by whomever: nobody waits for an answer that nobody makes
+            self._transport.abort()
+            raise
 
     async def _answer_all(self) -> None:
-        """What waits, in the order it came."""
+        """What waits, in the order it came. Between two answers others have their turn."""
         while self._waiting:
             request, last = self._waiting.popleft()
+            if self._rest:
+                self._read_on()
             answer = request.response() if isinstance(request, Refused) else await self._answers(request)
             bare = isinstance(request, Request) and request.method == "HEAD"
             closing = last or ((self._ending or self._leaving) and not self._waiting)
@@ -206,14 +185,21 @@ class Connection(asyncio.Protocol):
             else:
                 self._transport.write(head.whole(answer, closing=closing, bare=bare))
             if closing:
-                self._transport.close()
+                self._close()
                 return
             if not self._flowing.is_set():
                 await self._fetched()
+            elif self._waiting:
+                await asyncio.sleep(0)
+        if self._ending:
+            self._close()
+            return
         self._serving = None
         self._transport.resume_reading()
-        if not self._reading:
+        if not self._reader.part:
             self._within(self._bounds.idle_s)
+        elif not self._timed:
+            self._time()
 
     async def _stream(self, stream: Stream, *, bare: bool) -> None:
         self._transport.write(head.streamed(stream))
@@ -233,38 +219,30 @@ class Connection(asyncio.Protocol):
         except TimeoutError:
             self._transport.abort()
 
-    def _refuse(self, refused: Refused) -> None:
-        """Behind what was asked before; nothing more is read."""
+    # ── the end ────────────────────────────────────────────────────────────────────────────────────────
+
+    def leave(self, *, at_once: bool) -> None:
+        """The next answer is the last. Who asks for nothing is let go `at_once` or stays: a request may be on its way,
+        and a client that is cut off in the middle of it does not know whether it was heard.
+        """
+        self._leaving = True
+        if at_once and self._serving is None and (self._closed or not self._reader.part):
+            self._close(at_once=True)
+
+    def _close(self, *, at_once: bool = False) -> None:
+        """Every end. The client has a while to take what is left for it, and to go: of who is still sending, what he
+        sends is dropped so long, since to close on it would take back what he was just told.
+        """
+        self._serving = None
         self._ending = True
-        self._due_s = math.inf
-        self._queue(refused, last=True)
-
-    # ── reading ────────────────────────────────────────────────────────────────────────────────────────
-
-    def _begin(self) -> None:
-        self._parser = httptools.HttpRequestParser(self)
-        self._begin_message()
-
-    def _begin_message(self) -> None:
-        self._url = b""
-        self._headers: dict[str, str] = {}
-        self._header_bytes = self._header_count = self._head_bytes = 0
-        self._body = bytearray()
-        self._in_body = False
-        #: What time is being allowed for: nothing yet, the head, or the body.
-        self._timed: Literal["", "head", "body"] = ""
-
-    def _too_large(self) -> Refused:
-        return Refused(413, "too_large", f"at most {self._bounds.body_max} bytes of body are read")
-
-    def _read_on(self) -> None:
-        """There is more to come: it may take its time, and no more."""
-        if not self._in_body and self._head_bytes > _HEAD_MAX + _URL_MAX:
-            raise Refused(431, "headers", f"at most {_HEAD_MAX} bytes of headers are read")
-        part: Literal["head", "body"] = "body" if self._in_body else "head"
-        if self._timed != part:
-            self._timed = part
-            self._within(self._bounds.body_s if self._in_body else self._bounds.head_s)
+        if not self._closed:
+            self._closed = True
+            self._within(self._bounds.fetch_s)
+        if at_once or self._heard_all:
+            self._transport.close()
+        elif not self._transport.is_closing():
+            self._transport.write_eof()
+            self._transport.resume_reading()
 
     def _within(self, seconds: float) -> None:
         self._due_s = self._loop.time() + seconds
@@ -276,10 +254,9 @@ class Connection(asyncio.Protocol):
             self._late()
 
     def _late(self) -> None:
-        if self._reading:
+        if self._closed:
+            self._transport.abort()
+        elif self._reader.part:
             self._refuse(Refused(408, "timeout", "send it without a pause"))
         elif self._serving is None:
-            self._transport.close()
-
-
-_UNREADABLE: Final = Refused(400, "invalid", "this is no HTTP request")
+            self._close(at_once=True)
