@@ -87,8 +87,8 @@ class App:
         self, operation: Operation[Any], named: Mapping[str, str], request: Request
     ) -> Coroutine[Any, Any, Answer]:
         admission = self._admitted(operation, request)
-        at_once = operation.asks_at_once and admission.caller.session_id == named.get("session_id")
-        return (self._meanwhile if at_once else self._then)(operation, named, request, admission)
+        answer = self._meanwhile if operation.asks_at_once else self._then
+        return answer(operation, named, request, admission)
 
     async def _then(
         self, operation: Operation[Any], named: Mapping[str, str], request: Request, admission: Admission

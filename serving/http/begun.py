@@ -12,6 +12,11 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+async def its_turn() -> None:
+    """For a coroutine that may be begun and has no question before its work: whoever begins it goes first."""
+    await asyncio.sleep(0)
+
+
 class Begun(Generator[Any, None, T]):
     """Await it once, or close it, within the task that began it. What it raises at once, it raises when awaited.
 

@@ -73,7 +73,7 @@ class Operation(Generic[P]):
     public: bool = False
     #: Answered by server-sent events; whoever asks has no headers of its own to prove itself with.
     is_stream: bool = False
-    #: Of the caller's own session it only asks Redis at first, and may do so while the request is being counted.
+    #: Begun while the request is being counted: before its first wait it asks Redis at most, and does no work.
     asks_at_once: bool = False
     #: What its answers are, problems aside.
     media_type: str = JSON

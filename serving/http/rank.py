@@ -17,6 +17,7 @@ from schemas.placement import Placement
 from schemas.ranking import Asked, Candidate
 from schemas.recommendation import Model, Recommendation, TriggeredBy
 from schemas.session import Session
+from serving.http.begun import its_turn
 from serving.http.metrics import Metrics
 from serving.http.operations import Nothing, Operation, invalid
 from serving.http.placements import Placements
@@ -82,6 +83,7 @@ class OnDemand:
                 Nothing,
                 self.answer,
                 answers={200: ranking.Ranking},
+                asks_at_once=True,
                 bodies={_JSON: Asked},
                 problems=(413, 415, 503),
                 description="For lists that are yours: search results, a category page, a newsletter. Best first; what "
@@ -100,6 +102,8 @@ class OnDemand:
             except RedisError:
                 self._metrics.redis_failed.inc()
                 lacks = REDIS
+        else:
+            await its_turn()
         ranked = await self._turns.take(lambda: self._ranked(asked, placement, known, lacks))
         # What the ranker says of a session is no service that is missing.
         if ranked.fallback in {REDIS, BUNDLE}:

@@ -17,6 +17,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from schemas.recommendation import PUBLISHED, Reason, Recommendation
 from schemas.wire import ItemId, SessionId
+from serving.http.begun import its_turn
 from serving.http.bells import Bells
 from serving.http.lists import Made, Makes, Wanted
 from serving.http.metrics import Metrics
@@ -136,6 +137,8 @@ class Recommendations:
     async def answer(self, asked: Asked, request: Request, caller: Caller) -> Response:
         wanted = _wanted(asked, caller)
         known = request.headers.get("if-none-match", "")
+        if wanted.session_id is None:
+            await its_turn()
         made, behind = await self._lists.make(wanted), False
         if asked.after is not None:
             made, behind = await self._after(asked, wanted, made)

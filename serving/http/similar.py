@@ -19,6 +19,7 @@ from schemas.placement import DEFAULT, Placement, PlacementName
 from schemas.recommendation import PUBLISHED, Model
 from schemas.similar import SimilarItems
 from schemas.wire import ItemId, SessionId
+from serving.http.begun import its_turn
 from serving.http.lists import etag
 from serving.http.metrics import Metrics
 from serving.http.operations import Excluded, Operation
@@ -99,6 +100,7 @@ class SimilarProducts:
                 Asked,
                 self.answer,
                 answers={200: SimilarItems, 304: None},
+                asks_at_once=True,
                 problems=(404,),
                 description="Without a session, or with one that the token is not for, the list is everybody's. "
                 "No list has items that the session looked at, bought or has in its cart.",
@@ -123,6 +125,7 @@ class SimilarProducts:
     async def _known(self, session_id: str | None) -> tuple[Remembered, str | None]:
         """Of a session, and what was missing to know it."""
         if session_id is None:
+            await its_turn()
             return _NOBODY, None
         try:
             return await self._readings.remembered(session_id), None
