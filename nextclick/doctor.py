@@ -19,6 +19,7 @@ from rich.text import Text
 from schemas.errors import BundleError, KafkaError, NextclickError, RedisError, SettingsError
 from schemas.settings import Settings
 from schemas.topics import Topics
+from serving.http import placements
 from serving.http.tokens import read_secrets
 from serving.state import bundles, probe, topics
 from serving.state.access import described
@@ -48,7 +49,7 @@ class Check:
 
 
 def examine(settings: Settings) -> list[Check]:
-    looks = (_kafka, _redis, _bundle, _security, _versions)
+    looks = (_kafka, _redis, _bundle, _placements, _security, _versions)
     return [check for look in looks for check in look(settings)]
 
 
@@ -129,6 +130,12 @@ def _bundle(settings: Settings) -> Iterator[Check]:
         return f"{settings.bundle}, version {manifest.version}, {manifest.data.items} items, {days:.0f} days old"
 
     yield _asked("bundle", look)
+
+
+def _placements(settings: Settings) -> Iterator[Check]:
+    """Whoever names no file has none to look at."""
+    if settings.placements:
+        yield _asked("placements", lambda: f"{settings.placements}, {', '.join(placements.load(settings.placements))}")
 
 
 def _security(settings: Settings) -> Iterator[Check]:

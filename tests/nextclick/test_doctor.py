@@ -74,6 +74,29 @@ def test_it_says_whether_security_is_on_and_what_is_missing(
     assert "hidden" not in str(check)
 
 
+@pytest.mark.parametrize(
+    ("text", "state", "found", "advice", "code"),
+    [
+        ("[basket]\nlimit = 8", "ok", "shop.toml, basket, default", "", 0),
+        ("[basket]\nlimit = 0", "failed", "[basket] limit: ", "docs/placements.md lists what is allowed", 78),
+        (None, "failed", "cannot be read", "name a TOML file", 78),
+    ],
+    ids=["good", "wrong", "no file"],
+)
+def test_placements_are_looked_at_where_a_file_of_them_is_named(
+    nowhere: Settings, tmp_path: Path, text: str | None, state: str, found: str, advice: str, code: int
+) -> None:
+    file = tmp_path / "shop.toml"
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+
+    check = named(examine(replace(nowhere, placements=str(file))), "placements")
+
+    assert found in check.found
+    assert (check.state, check.advice, check.exit_code) == (state, advice, code)
+    assert not list(doctor._placements(nowhere))
+
+
 @pytest.mark.kafka
 def test_a_healthy_installation_ends_with_0(healthy: Settings) -> None:
     done = nextclick("doctor", "--json", environment=environment(healthy))
