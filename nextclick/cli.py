@@ -129,10 +129,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _told(error: NextclickError) -> int:
-    """In words whatever stood in a file: no terminal obeys them."""
+    """In words whatever stood in a file: no terminal obeys them, and no line of them passes for one of ours."""
     from nextclick.terminal import plain
 
-    print(f"nextclick: {plain(str(error))}", file=sys.stderr)
+    first, *others = str(error).split("\n")
+    print(f"nextclick: {plain(first)}", *(f"    {plain(line)}" for line in others), sep="\n", file=sys.stderr)
     return error.exit_code
 
 

@@ -19,8 +19,9 @@ from rich.text import Text
 from schemas.errors import BundleError, KafkaError, NextclickError, RedisError, SettingsError
 from schemas.settings import Settings
 from schemas.topics import Topics
+from serving.http import placements
 from serving.http.tokens import read_secrets
-from serving.state import bundles, probe, topics
+from serving.state import broker, bundles, probe, topics
 from serving.state.access import described
 
 State = Literal["ok", "warning", "failed"]
@@ -48,7 +49,7 @@ class Check:
 
 
 def examine(settings: Settings) -> list[Check]:
-    looks = (_kafka, _redis, _bundle, _security, _versions)
+    looks = (_kafka, _redis, _bundle, _placements, _security, _versions)
     return [check for look in looks for check in look(settings)]
 
 
@@ -80,17 +81,19 @@ def _kafka(settings: Settings) -> Iterator[Check]:
     spoken = f"{settings.kafka}, {described(settings)}, {_count(found.brokers, 'broker')}, speaks Kafka {found.version}"
     yield Check("kafka", "ok", spoken)
     for topic in there:
-        yield _topic(topic)
+        yield _topic(topic, broker.user(settings))
     clickstream = Topics.named(settings.topic_prefix).clickstream
     if any(topic.name == clickstream and topic.partitions for topic in there):
         yield _asked("topic epoch", lambda: topics.epoch(settings, clickstream, _TIMEOUT_S))
 
 
-def _topic(topic: topics.Found) -> Check:
+def _topic(topic: topics.Found, user: str) -> Check:
     name = f"topic {topic.name}"
     if topic.refused:
-        return Check(name, "failed", "is not ours to see", "give the rights that docs/security.md lists",
-                     KafkaError.exit_code)  # fmt: skip
+        advice = (
+            f"give {user} Describe on it, which Read or Write bring along, if docs/security.md lists it for that user"
+        )
+        return Check(name, "failed", f"is not for {user} to see", advice, KafkaError.exit_code)
     if not topic.partitions:
         return Check(name, "failed", "is not there", "run `nextclick topics create`", KafkaError.exit_code)
     if topic.differences:
@@ -129,6 +132,12 @@ def _bundle(settings: Settings) -> Iterator[Check]:
         return f"{settings.bundle}, version {manifest.version}, {manifest.data.items} items, {days:.0f} days old"
 
     yield _asked("bundle", look)
+
+
+def _placements(settings: Settings) -> Iterator[Check]:
+    """Whoever names no file has none to look at."""
+    if settings.placements:
+        yield _asked("placements", lambda: f"{settings.placements}, {', '.join(placements.load(settings.placements))}")
 
 
 def _security(settings: Settings) -> Iterator[Check]:

@@ -26,6 +26,9 @@ from schemas.wire import ItemId
 #: What the worker stores and publishes: whatever is to be had, no other rule.
 DEFAULT: Final = "default"
 
+#: What it may say all the same.
+_OF_DEFAULT: Final = ("similar_share", "fallback")
+
 PlacementName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$(?!\n)")]
 #: Of a session's items: those it looked at, bought, has in its cart, was shown.
 Touched = Literal["seen", "bought", "cart", "shown"]
@@ -91,19 +94,31 @@ def read(text: str, source: str) -> Mapping[str, Placement]:
     if not found[DEFAULT].is_neutral:
         raise SettingsError(
             f"{source}: [{DEFAULT}] is what workers publish and has no rules: "
-            "allowed there are similar_share and fallback; give the rules a placement of their own"
+            f"allowed there are {' and '.join(_OF_DEFAULT)}; give the rules a placement of their own"
         )
     return found
 
 
 def _placement(name: str, table: Any, source: str) -> Placement:
-    if not isinstance(table, dict) or "name" in table:
-        raise SettingsError(f"{source}: {name!r} must be a table [{name}] that does not name itself once more")
+    if not isinstance(table, dict):
+        if name in Placement.__struct_fields__:
+            places = f"[{DEFAULT}], or " if name in _OF_DEFAULT else ""
+            raise SettingsError(
+                f"{source}: {name!r} stands in no table; put it below {places}the name of its placement, such as "
+                "[basket]"
+            )
+        raise SettingsError(f"{source}: {name!r} must be a table; write [{name}], and what it sets below")
+    if "name" in table:
+        raise SettingsError(f"{source}: [{name}] name: the table's name is the placement's; leave it out")
     try:
         return msgspec.convert({**table, "name": name}, Placement)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$")
         member = where.rstrip("`").removeprefix(".")
+        if member == "name":
+            raise SettingsError(
+                f"{source}: {name!r} is no name of a placement; take 1 to 64 letters, digits, dashes and underscores"
+            ) from None
         place, there = f"[{name}] {member}".strip(), _allowed(member, what)
         allowed = f"allowed there: {', '.join(there)}; docs/placements.md tells what each does"
         said = allowed if there else "docs/placements.md lists what is allowed"

@@ -13,6 +13,7 @@ DOC: Final = "doc"
 ALLOWED: Final = "allowed"
 CAST: Final = "cast"
 
+_KEY: Final = r"[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}"
 _SERVER: Final = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}"
 
 
@@ -32,6 +33,10 @@ class Secret(str):
         return str.__str__(self)
 
 
+class Mistaken(ValueError):
+    """What is wrong, where more can be said than what is allowed."""
+
+
 def text(pattern: str) -> Callable[[object], str]:
     def cast(value: object) -> str:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
@@ -44,6 +49,12 @@ def text(pattern: str) -> Callable[[object], str]:
 def secret(pattern: str) -> Callable[[object], Secret]:
     read = text(pattern)
     return lambda value: Secret(read(value))
+
+
+def site_keys(value: object) -> str:
+    if isinstance(value, str) and re.search(r"(?:^|[,:])pub_[A-Za-z0-9_=-]+(?:,|$)", value):
+        raise Mistaken("holds a key itself; `nextclick key` printed its entry too, the line `for site_keys`")
+    return text(f"(?:{_KEY}(?:,{_KEY})*)?")(value)
 
 
 def integer(low: int, high: int) -> Callable[[object], int]:

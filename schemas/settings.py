@@ -17,6 +17,7 @@ from schemas.setting import (
     ALLOWED,
     CAST,
     DOC,
+    Mistaken,
     Secret,
     choice,
     is_number,
@@ -26,6 +27,7 @@ from schemas.setting import (
     secret,
     servers,
     setting,
+    site_keys,
     text,
 )
 
@@ -81,7 +83,6 @@ def _shown(name: str, value: object, *, hidden: bool) -> str:
     return "***" if password or hidden else repr(value)
 
 
-_KEY = r"[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}"
 _SIGNING = r"[A-Za-z0-9_-]{1,32}:[!-+\--~]{32,256}"
 _ORIGIN = r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?"
 
@@ -215,7 +216,7 @@ class Settings:
         "The publishable keys that pages of the shop may use, as `nextclick key` prints them: a name and the key's "
         "SHA-256. Two while one takes the other's place.",
         "name:64 hexadecimal digits, several separated by commas, or nothing",
-        text(f"(?:{_KEY}(?:,{_KEY})*)?"),
+        site_keys,
     )
     token_secrets: Secret = setting(
         "",
@@ -340,6 +341,8 @@ class Settings:
                 raise SettingsError(f"{shown} is not a setting; docs/configuration.md lists them all")
             try:
                 values[name] = known[name].metadata[CAST](value)
+            except Mistaken as error:
+                raise SettingsError(f"{shown} {error}") from None
             except ValueError:
                 allowed = known[name].metadata[ALLOWED]
                 said = _shown(name, value, hidden=isinstance(known[name].default, Secret))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
+
+from schemas.recommendation import PUBLISHED
 
 _SENTENCES: Final[dict[str, Callable[[Any], str]]] = {
     "bundle": lambda version: f"The bundle is {version}.",
@@ -27,10 +29,7 @@ _SENTENCES: Final[dict[str, Callable[[Any], str]]] = {
     ),
     "sessions": lambda sessions: f"Measured on {sessions}.",
     "sessions_left_out": lambda of: f"{of['consent']:,} sessions were left out because consent was withdrawn.",
-    "placements": lambda placements: (
-        f"{', '.join('fusion@' + each['name'] for each in placements)}: what the placement shows; that the shopper was "
-        "shown an item before is in no log, and hides nothing."
-    ),
+    "placements": lambda placements: _placed(placements),  # noqa: PLW0108 - it stands below
     "catalog_file": lambda of: (
         f"The catalogue file has {of['items']:,} items; the bundle does not know {of['unknown_to_bundle']:,} of them."
     ),
@@ -45,6 +44,16 @@ def sentences(protocol: Mapping[str, object]) -> Iterator[str]:
             yield _SENTENCES[name](what)
         elif name not in _SAID:
             yield f"{name.replace('_', ' ')}: {what}"
+
+
+def _placed(placements: Sequence[Mapping[str, Any]]) -> str:
+    told = (
+        f"{', '.join('fusion@' + each['name'] for each in placements)}: what the placement shows; that the shopper was "
+        "shown an item before is in no log, and hides nothing."
+    )
+    short = [f" {each['name']} shows {each['limit']} items, and beyond these every figure is the same."
+             for each in placements if each["limit"] < PUBLISHED]  # fmt: skip
+    return told + "".join(short)
 
 
 def _split(split: Mapping[str, Any]) -> str:

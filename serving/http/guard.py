@@ -33,6 +33,10 @@ _TOKEN_HEADER: Final = "x-session-token"  # noqa: S105 - a header's name
 _ASKS: Final = (("WWW-Authenticate", "ApiKey"),)
 #: Who asked lately asks again: so many buckets need not be named anew.
 _REMEMBERED: Final = 16_384
+_MAKES: Final = {
+    "site_keys": "`nextclick key` prints a key and its entry",
+    "token_secrets": "`nextclick key --secret` prints an entry",
+}
 _TRUSTED: Final = Admission(Caller(trusted=True))
 
 
@@ -92,15 +96,12 @@ class Door:
     @classmethod
     def of(cls, settings: Settings, redis: Joins, watch: Watch, clock: Callable[[], float]) -> Self:
         site_keys, signing = SiteKeys.read(settings.site_keys), read_secrets(settings.token_secrets)
-        if not site_keys:
+        lacking = [name for name, there in (("site_keys", site_keys), ("token_secrets", signing)) if not there]
+        if lacking:
+            advice = " and ".join(_MAKES[name] for name in lacking)
             raise SettingsError(
-                "security is on and site_keys is empty; `nextclick key` prints a key and its entry, and "
-                "NEXTCLICK_SECURITY=off does without, which is for a demonstration"
-            )
-        if not signing:
-            raise SettingsError(
-                "security is on and token_secrets is empty; `nextclick key --secret` prints an entry, and "
-                "NEXTCLICK_SECURITY=off does without, which is for a demonstration"
+                f"security is on without {' and '.join(lacking)}; {advice}, and NEXTCLICK_SECURITY=off does without, "
+                "which is for a demonstration"
             )
         limits = Limits(redis, watch, lambda: time.monotonic_ns() // 1_000)
         return cls(site_keys, signing, settings, limits, clock)

@@ -8,10 +8,10 @@ is given once, its values separated by commas; one inside a value is written %2C
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Any, Final, Generic, TypeVar, get_origin
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args, get_origin
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -35,6 +35,19 @@ _VERSION: Final = re.compile(r"^/v\d+/")
 _AT: Final = re.compile(r" - at `\$\.?([^`]*)`$")
 #: And of which member: "Object contains unknown field `limti`".
 _MEMBER: Final = re.compile(r"^Object (contains unknown|missing required) field `([^`]*)`")
+#: "Expected `int` <= 30", "Expected `array` of length >= 1", "Expected `str | null`, got `int`".
+_EXPECTED: Final = re.compile(r"^Expected `([a-z| ]+)`(?: of length)?(?:,| (?:(<=|>=) ([0-9.]+))?|$)")
+_KINDS: Final = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+}
+_UNITS: Final = {"str": " characters", "array": " values", "object": " members"}
+_NO_WORDS: Final[Mapping[str, Sequence[str]]] = {}
+_BOUNDS: Final = {"<=": " of at most ", ">=": " of at least "}
 _IT_IS: Final = {
     "contains unknown": "there is no such member; /docs tells which there are",
     "missing required": "it is missing",
@@ -105,7 +118,8 @@ class Operation(Generic[P]):
         given: dict[str, str | list[str]] = {name: _decoded(name, value) for name, value in named.items()}
         for name, value in _pairs(query):
             if name not in known:
-                raise Refused(400, "invalid", f"there is no such parameter, only: {', '.join(known) or 'none'}")
+                ours = [each for each in known if each not in named]
+                raise Refused(400, "invalid", f"there is no such parameter, only: {', '.join(ours) or 'none'}")
             if name in given:
                 raise Refused(400, "invalid", "it is given twice, or is part of the path", name)
             plain = value.replace("+", " ")
@@ -113,21 +127,31 @@ class Operation(Generic[P]):
         try:
             return msgspec.convert(given, self.parameters, strict=False, dec_hook=wire.read_special)
         except msgspec.ValidationError as error:
-            raise invalid(error) from None
+            raise invalid(error, _words(self.parameters)) from None
 
 
-def invalid(error: msgspec.ValidationError) -> Refused:
-    """What msgspec found, as the client is told: the field, and what it must be."""
+def invalid(error: msgspec.ValidationError, words: Mapping[str, Sequence[str]] = _NO_WORDS) -> Refused:
+    """What msgspec found, as the client is told: the field, and what it must be; of some fields the words there are."""
     said = str(error)
     at = _AT.search(said)
     place = at.group(1) if at else ""
     if member := _MEMBER.match(said):
         said, place = _IT_IS[member.group(1)], f"{place}.{member.group(2)}".lstrip(".")
     elif said.startswith("Invalid enum value"):  # what msgspec says of it repeats it
-        said = "it is none of those that there are"
+        there = words.get(place.partition("[")[0], ())
+        said = f"it is none of those that there are{': ' if there else ''}{', '.join(there)}"
     elif "matching regex" in said:  # which nobody reads
         said = "it is not written as it must be; /docs tells how"
+    elif expected := _EXPECTED.match(said):
+        said = _must_be(*expected.groups())
     return Refused(400, "invalid", _AT.sub("", said), _shown(place))
+
+
+def _must_be(kinds: str, bound: str | None, number: str | None) -> str:
+    """Such as: it must be a whole number of at most 30."""
+    kind = " or ".join(_KINDS.get(each, each) for each in kinds.split(" | "))
+    unit = _UNITS.get(kinds, "")
+    return f"it must be {kind}{_BOUNDS[bound]}{number}{unit}" if bound else f"it must be {kind}"
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
@@ -138,11 +162,15 @@ def _pairs(query: str) -> list[tuple[str, str]]:
 
 
 @cache
-def _lists(parameters: type[msgspec.Struct]) -> frozenset[str]:
-    """Those that may have several values."""
+def _lists(parameters: type[msgspec.Struct]) -> Mapping[str, Any]:
+    """Those that may have several values, and what each value is."""
     kinds = {each.encode_name: each.type for each in msgspec.structs.fields(parameters)}
     bare = {name: kind.__origin__ if get_origin(kind) is Annotated else kind for name, kind in kinds.items()}
-    return frozenset(name for name, kind in bare.items() if get_origin(kind) is tuple)
+    return {name: get_args(kind)[0] for name, kind in bare.items() if get_origin(kind) is tuple}
+
+
+def _words(parameters: type[msgspec.Struct]) -> Mapping[str, Sequence[str]]:
+    return {name: get_args(kind) for name, kind in _lists(parameters).items() if get_origin(kind) is Literal}
 
 
 def _several(name: str, value: str) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -30,7 +30,6 @@ _AFTER_S: Final = 2.0
 _WAIT_MAX_S: Final = 25
 _POSITION: Final = r"^[0-9a-f]{8}\.[0-9]{1,9}\.[0-9]{1,18}$(?!\n)"
 _NOTHING: Final[frozenset[str]] = frozenset()
-_ITEM_FIELDS: Final = ("item_id", "rank", "score", "source", "reason")
 
 HEEDS: Final = {"If-None-Match": "The ETag of the list that the client has."}
 BEARS: Final = {
@@ -43,6 +42,7 @@ BEARS: Final = {
     "Nextclick-Behind": "1: the list does not know the click that `after` names, and it took too long to wait for it.",
 }
 
+ItemField = Literal["item_id", "rank", "score", "source", "reason"]
 Placement = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$(?!\n)")]
 
 
@@ -54,13 +54,9 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     placement: Annotated[Placement, Meta(description="Whose rules the list is to keep.")] = "default"
     exclude: Excluded = ()
     fields: Annotated[
-        str,
-        Meta(
-            max_length=64,
-            pattern=rf"^((?:{'|'.join(_ITEM_FIELDS)})(,|$))*$(?!\n)",
-            description="Of each item only these, separated by commas.",
-        ),
-    ] = ""
+        tuple[ItemField, ...],
+        Meta(max_length=16, description="Of each item only these, separated by commas."),
+    ] = ()
     wait: Annotated[
         int,
         Meta(
@@ -200,7 +196,7 @@ def _wanted(asked: Asked, caller: Caller) -> Wanted:
         asked.placement,
         asked.limit,
         frozenset(asked.exclude) if asked.exclude else _NOTHING,
-        frozenset(filter(None, asked.fields.split(","))) if asked.fields else _NOTHING,
+        frozenset[str](asked.fields) if asked.fields else _NOTHING,
     )
 
 

@@ -55,11 +55,16 @@ def member(settings: Settings, timeout_s: float) -> None:
         try:
             admin.describe_groups([settings.group])
         except kafka.errors.GroupAuthorizationFailedError as error:
-            raise refused(settings, f"join the group {settings.group}") from error
+            raise refused(settings, f"join the group {settings.group}", "Read on it") from error
 
 
-def refused(settings: Settings, what: str) -> KafkaError:
-    who = settings.kafka_user or "us"
+def refused(settings: Settings, what: str, right: str = "the right") -> KafkaError:
+    who = user(settings)
     return KafkaError(
-        f"Kafka at {settings.kafka} does not let {who} {what}; give the rights that docs/security.md lists"
+        f"Kafka at {settings.kafka} does not let {who} {what}; give {who} {right}, as docs/security.md lists"
     )
+
+
+def user(settings: Settings) -> str:
+    """Whom Kafka knows us as; of a certificate only Kafka knows what it makes of it."""
+    return settings.kafka_user or "us"

@@ -7,6 +7,8 @@ was no time.
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 import ssl
 from collections.abc import Iterable
 from typing import Final
@@ -23,14 +25,20 @@ _EXPIRED: Final = (9, 10)
 _FOR_ANOTHER_NAME: Final = (62, 64)
 #: An answer in TLS, which is an alert, read as the length of an answer of Kafka's.
 _ALERT: Final = 0x1503
+#: Of a host with several addresses the refusals of each are one error, which has no number of its own.
+_REFUSED: Final = f"[Errno {errno.ECONNREFUSED}]"
 _CLOSE_S: Final = 1.0
 
 _Address = tuple[str, int]
 
 
 async def complaint(settings: Settings, timeout_s: float) -> str | None:
-    """What to tell of a broker that is there and does not let us in, and what to do; None where there is no such."""
-    waiting, met = [_address(server) for server in settings.kafka.split(",")], set[_Address]()
+    """What to tell of a broker that does not let us in or cannot be found, and what to do; None where there is none.
+
+    One that is away is nothing to tell of while another may be there; a name that nobody knows is.
+    """
+    named = [_address(server) for server in settings.kafka.split(",")]
+    waiting, met, unknown, deaf = [*named], set[_Address](), list[str](), dict[_Address, str]()
     try:
         async with asyncio.timeout(timeout_s):
             while waiting:
@@ -42,9 +50,13 @@ async def complaint(settings: Settings, timeout_s: float) -> str | None:
                     why = _why(settings, error)
                     if why is not None:
                         return f"Kafka at {host}:{port} {why}"
+                    if isinstance(error, socket.gaierror):
+                        unknown.append(_of_name(host, error))
+                    if _REFUSED in str(error):
+                        deaf[address] = _of_port(host, port)
     except TimeoutError:
         pass
-    return None
+    return next(iter(unknown), deaf[named[0]] if deaf.keys() >= {*named} else None)
 
 
 def _address(server: str) -> _Address:
@@ -77,6 +89,20 @@ async def _meet(settings: Settings, host: str, port: int) -> Iterable[_Address]:
 async def _close(connection: AIOKafkaConnection) -> None:
     """One that never came to be has nothing to close, and would be waited for in vain."""
     await asyncio.wait([connection.close()], timeout=_CLOSE_S)
+
+
+def _of_name(host: str, error: socket.gaierror) -> str:
+    return (
+        f"no address is known for the host {host} of Kafka ({error.strerror}); mend the name in NEXTCLICK_KAFKA, in "
+        "the broker's advertised.listeners, or where this machine looks names up"
+    )
+
+
+def _of_port(host: str, port: int) -> str:
+    return (
+        f"Kafka at {host}:{port} does not answer: {host} is there, and refuses the connection; check that Kafka runs "
+        "there, and that NEXTCLICK_KAFKA names its port"
+    )
 
 
 def _why(settings: Settings, error: Exception) -> str | None:

@@ -56,6 +56,8 @@ _TRANSIENT_CODES: Final = re.compile(
 )
 #: How OpenSSL says that a certificate is not believed; the client keeps no more of it than the text.
 _UNPROVED: Final = "CERTIFICATE_VERIFY_FAILED"
+#: How Redis says that it wants another user or password. A Cluster's client keeps only the text of it.
+_UNKNOWN: Final = re.compile(r"WRONGPASS|NOAUTH|invalid username-password|HELLO must be called|Authentication required")
 #: Typed as taking one argument, which is a slip.
 _pack: Final = cast(Callable[[tuple[Argument, ...]], bytes], hiredis.pack_command)
 
@@ -146,10 +148,21 @@ class Pipeline:
         return unreachable(self._shown, error)
 
 
+def refuses_login(error: Exception) -> bool:
+    return isinstance(error, exceptions.AuthenticationError) or _UNKNOWN.search(str(error)) is not None
+
+
 def unreachable(shown: str, error: Exception) -> RedisError:
+    if refuses_login(error):
+        return RedisError(
+            f"Redis at {shown} refuses the user or password of NEXTCLICK_REDIS; write ones there that it knows, as "
+            "redis://USER:PASSWORD@HOST:PORT"
+        )
     advice = "check that it runs and that NEXTCLICK_REDIS names it"
     if _UNPROVED in str(error):
         advice = "name it as its certificate does, and its authority's PEM file as ?ssl_ca_certs=, in NEXTCLICK_REDIS"
+    elif shown.startswith("rediss"):
+        advice = "check that it runs, and that NEXTCLICK_REDIS names its port for TLS: perhaps this one speaks no TLS"
     return RedisError(f"Redis at {shown} does not answer ({type(error).__name__}: {error}); {advice}")
 
 

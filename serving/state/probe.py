@@ -16,7 +16,7 @@ from redis.retry import Retry
 from schemas.errors import RedisError
 from schemas.settings import RedisUrl, Settings
 from serving.state import broker
-from serving.state.pipeline import unreachable
+from serving.state.pipeline import refuses_login, unreachable
 
 _CLUSTER_NODES: Final = RedisCluster.PRIMARIES
 
@@ -46,9 +46,14 @@ def redis(url: RedisUrl, timeout_s: float) -> RedisFound:
     try:
         return _ask_cluster(url, timeout_s) if url.is_cluster else _ask_server(url, timeout_s)
     except client.RedisClusterException as error:
+        if refuses_login(error):
+            raise unreachable(url.masked, error) from error
+        scheme = (
+            "rediss://, and if this port speaks no TLS with redis://" if url.masked.startswith("rediss") else "redis://"
+        )
         raise RedisError(
             f"{url.masked} is no Redis Cluster that can be used ({error}); "
-            "for a single server begin NEXTCLICK_REDIS with redis://"
+            f"for a single server begin NEXTCLICK_REDIS with {scheme}"
         ) from error
     except (client.RedisError, OSError) as error:
         raise unreachable(url.masked, error) from error

@@ -49,7 +49,7 @@ def create(settings: Settings, timeout_s: float) -> list[Declared]:
     """Every topic exists afterwards, with a leader for each partition."""
     wanted = specs(settings)
     with broker.asked(settings, timeout_s) as admin:
-        created = _create(admin, wanted, timeout_s)
+        created = _create(settings, admin, wanted, timeout_s)
         _described(settings, admin, [spec.name for spec in wanted])
         admin.wait_for_topics([spec.name for spec in wanted], timeout_ms=timeout_s * 1000)
         kept = [spec for spec in wanted if spec.name not in created]
@@ -112,7 +112,7 @@ def _described(settings: Settings, admin: KafkaAdminClient, names: Sequence[str]
     described: list[dict[str, Any]] = admin.describe_topics(list(names)) if names else []
     refused = [topic["name"] for topic in described if topic["error_code"] == _REFUSED]
     if refused:
-        raise broker.refused(settings, f"see the topic {', '.join(refused)}")
+        raise broker.refused(settings, f"see the topic {', '.join(refused)}", "Describe on it")
     return described
 
 
@@ -126,7 +126,7 @@ class _Plan(TypedDict):
     configs: dict[str, str]
 
 
-def _create(admin: KafkaAdminClient, wanted: tuple[TopicSpec, ...], timeout_s: float) -> set[str]:
+def _create(settings: Settings, admin: KafkaAdminClient, wanted: tuple[TopicSpec, ...], timeout_s: float) -> set[str]:
     """The names of those that did not exist."""
     plan = {
         spec.name: _Plan(num_partitions=spec.partitions, replication_factor=spec.replication, configs=spec.config)
@@ -137,11 +137,13 @@ def _create(admin: KafkaAdminClient, wanted: tuple[TopicSpec, ...], timeout_s: f
     for topic in answer["topics"]:
         if topic["error_code"] == _NO_ERROR:
             created.add(topic["name"])
+        elif topic["error_code"] == _REFUSED:
+            raise broker.refused(settings, f"create the topic {topic['name']}", "Create and Describe on it")
         elif topic["error_code"] != _TOPIC_ALREADY_EXISTS:
             reason = kafka.errors.for_code(topic["error_code"]).__name__
             raise KafkaError(
                 f"Kafka refuses to create the topic {topic['name']}: {reason}: {topic['error_message']}; change the "
-                "setting it names (NEXTCLICK_PARTITIONS, NEXTCLICK_REPLICATION), or let who may create topics do it"
+                "setting it names (NEXTCLICK_PARTITIONS, NEXTCLICK_REPLICATION)"
             )
     return created
 

@@ -6,14 +6,15 @@ import json
 import re
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from jsonschema import validators
+from ruamel.yaml import YAML
 
 from nextclick.cli import parser
 from schemas.settings import ENVIRONMENT_PREFIX, Settings
-from tests.deploy.composition import COMPOSE, Service, document, read
+from tests.deploy.composition import COMPOSE, ROOT, Service, document, read
 
 SERVICES: Final = read({})
 OURS: Final = [service for service in SERVICES.values() if service.ours]
@@ -26,7 +27,8 @@ def test_it_is_what_the_compose_specification_knows() -> None:
     carrier = metadata.distribution("check-jsonschema")
     schema = json.loads(Path(str(carrier.locate_file(_SCHEMA))).read_text("utf-8"))
     validator = validators.validator_for(schema)(schema)
-    assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document(COMPOSE))] == []
+    for file in (document(COMPOSE), shown()):
+        assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(file)] == []
 
 
 @pytest.mark.parametrize("service", OURS, ids=lambda service: service.name)
@@ -34,6 +36,29 @@ def test_every_variable_of_ours_is_a_setting_and_every_command_a_verb(service: S
     assert {name for name in service.environment if not name.startswith(ENVIRONMENT_PREFIX)} == set()
     Settings.read(service.environment, {})
     assert parser().parse_args(service.command).run
+
+
+def shown() -> Any:
+    """The override that docs/deployment.md shows, with an entry in it."""
+    page = (ROOT / "docs" / "deployment.md").read_text("utf-8")
+    (lines,) = re.findall(r"^(    x-kafka: &kafka\n(?:    .*\n|\n)*)", page, re.M)
+    return YAML(typ="safe").load(str(lines).replace("SHA-256", "0" * 64))
+
+
+@pytest.mark.parametrize("name", shown()["services"])
+def test_the_override_that_is_shown_is_whole_for_each_service(name: str) -> None:
+    told = shown()["services"][name]
+    environment = SERVICES[name].environment | told["environment"]
+    secrets = [{"source": each, "target": each} if isinstance(each, str) else each for each in told["secrets"]]
+
+    settings = Settings.read(environment, {})
+
+    assert {each["source"] for each in secrets} <= shown()["secrets"].keys()
+    files = {value.removeprefix("@") for value in environment.values() if "/run/secrets/" in value}
+    assert files == {f"/run/secrets/{each['target']}" for each in secrets}
+    assert settings.kafka_user
+    assert "outside" in told.get("networks", SERVICES[name].told["networks"])
+    assert name != "endpoint" or (settings.security == "on" and settings.site_keys and settings.token_secrets)
 
 
 @ALL

@@ -220,8 +220,11 @@ def test_switched_off_it_believes_everybody_and_asks_redis_nothing() -> None:
     assert redis.asked == []
 
 
-@pytest.mark.parametrize("lacking", ["site_keys", "token_secrets"])
-def test_security_is_on_unless_switched_off_and_then_demands_what_it_needs(lacking: str) -> None:
+@pytest.mark.parametrize("lacking", [["site_keys"], ["token_secrets"], ["site_keys", "token_secrets"]])
+def test_security_is_on_unless_switched_off_and_then_demands_at_once_what_it_needs(lacking: list[str]) -> None:
     assert Settings().security == "on"
-    with pytest.raises(SettingsError, match=rf"{lacking} is empty; `nextclick key.*NEXTCLICK_SECURITY=off"):
-        Guard(guarded(**{lacking: Secret("")}), Gathered(Absent()), Remembering())
+    told = rf"without {' and '.join(lacking)}; `nextclick key.*NEXTCLICK_SECURITY=off"
+    with pytest.raises(SettingsError, match=told) as refused:
+        Guard(guarded(**dict.fromkeys(lacking, Secret(""))), Gathered(Absent()), Remembering())
+    assert ("prints a key and its entry" in str(refused.value)) is ("site_keys" in lacking)
+    assert ("key --secret` prints an entry" in str(refused.value)) is ("token_secrets" in lacking)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import pytest
+from msgspec import Meta
 from prometheus_client import CollectorRegistry
 
 from schemas import keys
 from serving.http.bells import Bells
 from serving.http.lists import Made, Wanted, etag
 from serving.http.metrics import Metrics
+from serving.http.operations import invalid
 from serving.http.problems import Refused
 from serving.http.recommendations import Asked, Recommendations
 from serving.http.request import Caller, Request
@@ -182,7 +185,7 @@ def test_items_to_leave_out_are_separated_by_commas_and_may_have_encoded_ones_in
 @pytest.mark.parametrize(
     ("query", "field"),
     [("limit=0", "limit"), ("limit=31", "limit"), ("limit=x", "limit"), ("wait=26", "wait"), ("after=1", "after"),
-     ("fields=item_id,nothing", "fields"), ("placement=%20", "placement"), ("limit=1&limit=2", "limit"),
+     ("fields=item_id,nothing", "fields[1]"), ("placement=%20", "placement"), ("limit=1&limit=2", "limit"),
      ("exclude=a,,b", "exclude[1]"), ("exclude=a,%00", "exclude[1]"), ("exclude=%ff", "exclude"),
      ("exclude=" + ",".join(map(str, range(61))), "exclude"), ("exclude=a&exclude=b", "exclude")],
 )  # fmt: skip
@@ -193,9 +196,47 @@ def test_a_parameter_that_is_not_what_it_must_be_is_refused_by_name(query: str, 
     assert (refused.value.status, refused.value.field) == (400, field)
 
 
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("limit=31", "it must be a whole number of at most 30"),
+        ("limit=0", "it must be a whole number of at least 1"),
+        ("limit=x", "it must be a whole number"),
+        ("placement=" + "x" * 65, "it must be text of at most 64 characters"),
+        ("exclude=" + "a," * 60 + "a", "it must be a list of at most 60 values"),
+        ("fields=foo", "it is none of those that there are: item_id, rank, score, source, reason"),
+        ("limti=3", "there is no such parameter, only: limit, placement, exclude, fields, wait, after"),
+        ("session_id=t", "it is given twice, or is part of the path"),
+    ],
+)
+def test_a_refusal_says_what_a_parameter_must_be_in_nobodys_programming_language(query: str, told: str) -> None:
+    [operation] = Desk().polls.operations()
+    with pytest.raises(Refused) as refused:
+        operation.parse({"session_id": "s"}, query)
+    assert refused.value.problem.detail == told
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "told"),
+    [
+        (str, 1, "it must be text"),
+        (str | None, 1, "it must be text or null"),
+        (bool, 1, "it must be true or false"),
+        (dict[str, int], [], "it must be an object"),
+        (Annotated[float, Meta(le=1)], 2, "it must be a number of at most 1.0"),
+        (Annotated[list[int], Meta(min_length=2)], [1], "it must be a list of at least 2 values"),
+        (Annotated[dict[str, int], Meta(max_length=1)], {"a": 1, "b": 2}, "it must be an object of at most 1 members"),
+    ],
+)
+def test_so_does_one_of_a_body(kind: Any, given: object, told: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as found:
+        msgspec.convert(given, kind)
+    assert invalid(found.value).problem.detail == told
+
+
 def test_what_is_asked_for_is_what_is_made() -> None:
     async def scene(desk: Desk) -> None:
-        await desk.ask(limit=5, placement="basket", exclude=("a", "b,c"), fields="item_id,rank")
+        await desk.ask(limit=5, placement="basket", exclude=("a", "b,c"), fields=("item_id", "rank"))
         assert desk.lists.wanted == [
             Wanted("s", "basket", 5, frozenset({"a", "b,c"}), frozenset({"item_id", "rank"})),
         ]

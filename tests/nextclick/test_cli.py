@@ -18,6 +18,7 @@ from nextclick import doctor
 from nextclick.cli import main
 from nextclick.sample import BUNDLE
 from nextclick.servers import LOOPBACK, free_port
+from schemas.errors import NextclickError
 from tests.kit.command import ROOT, nextclick, started
 
 _END_S = 20.0
@@ -372,3 +373,18 @@ def test_the_sandbox_prints_what_to_export_and_ends_with_0_leaving_nothing(numbe
     assert (process.returncode, rest, said) == (0, "", "")
     _, alive = psutil.wait_procs(family, timeout=_END_S)
     assert alive == []
+
+
+def test_what_another_said_stands_below_in_lines_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> list[doctor.Check]:
+        raise NextclickError("the worker ended; it said:\ncompiling\nnextclick: \x1b[2Jall is well")
+
+    monkeypatch.setattr(doctor, "examine", fails)
+    assert main(["doctor"]) == 70
+    assert capsys.readouterr().err.splitlines() == [
+        "nextclick: the worker ended; it said:",
+        "    compiling",
+        "    nextclick: \\x1b[2Jall is well",
+    ]

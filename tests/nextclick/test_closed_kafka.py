@@ -226,6 +226,14 @@ def test_dead_letters_are_listed_and_sent_back(closed: Closed, sid: str) -> None
     assert sid.encode() in {raw.key for raw in topic.read_all(closed.kafka.open_servers, NAMES.clickstream)}
 
 
+def test_a_log_is_replayed(closed: Closed, sid: str, tmp_path: Path) -> None:
+    log = tmp_path / "clicks.ndjson"
+    log.write_text(json.dumps(event(sid, secrets.token_hex(8)) | {"ts": START_MS}) + "\n", encoding="utf-8")
+    replayed = closed.run(closed.settings("operator"), "replay", log)
+    assert replayed.returncode == 0, replayed.stderr
+    assert sid.encode() in {raw.key for raw in topic.read_all(closed.kafka.open_servers, NAMES.clickstream)}
+
+
 def test_a_session_is_erased_from_the_command_line(closed: Closed, sid: str) -> None:
     erased = closed.run(closed.settings("endpoint"), "session", "erase", sid)
     assert erased.returncode == 0, erased.stderr
@@ -242,12 +250,30 @@ def test_a_certificate_stands_for_user_and_password(closed: Closed, guardian: Gu
 @pytest.mark.parametrize(
     ("role", "operation", "resource", "verb", "told"),
     [
-        ("topics", ACLOperation.CREATE, NAMES.catalog, "topics create", f"create the topic {NAMES.catalog}"),
+        (
+            "topics",
+            ACLOperation.CREATE,
+            NAMES.catalog,
+            "topics create",
+            f"create the topic {NAMES.catalog}; give nextclick-topics Create and Describe on it",
+        ),
         ("catalog", ACLOperation.WRITE, NAMES.catalog, "catalog load", "TopicAuthorizationFailed"),
         ("operator", ACLOperation.READ, "nextclick.dead", "dead list", "GroupAuthorizationFailed"),
-        ("endpoint", ACLOperation.WRITE, NAMES.clickstream, "session erase s-1", f"see the topic {NAMES.clickstream}"),
+        (
+            "endpoint",
+            ACLOperation.WRITE,
+            NAMES.clickstream,
+            "session erase s-1",
+            f"see the topic {NAMES.clickstream}; give nextclick-endpoint Describe on it",
+        ),
         ("worker", ACLOperation.READ, NAMES.catalog, "stream", f"see the topic {NAMES.catalog}"),
-        ("worker", ACLOperation.READ, "nextclick", "stream", "join the group nextclick"),
+        (
+            "worker",
+            ACLOperation.READ,
+            "nextclick",
+            "stream",
+            "join the group nextclick; give nextclick-worker Read on it",
+        ),
     ],
     ids=lambda each: getattr(each, "name", str(each)),
 )
@@ -341,7 +367,8 @@ def test_doctor_says_how_kafka_is_spoken_to_and_what_is_refused(closed: Closed) 
     assert "sasl_ssl with SCRAM-SHA-512 as nextclick-worker" in found["kafka"].found
     partly = {check.name: check for check in doctor.examine(closed.settings("catalog"))}
     assert partly["topic shop.catalog"].state == "ok"
-    assert "not ours to see" in partly["topic shop.clickstream"].found
+    assert partly["topic shop.clickstream"].found == "is not for nextclick-catalog to see"
+    assert "give nextclick-catalog Describe on it" in partly["topic shop.clickstream"].advice
     out = {check.name: check for check in doctor.examine(other_password(closed, closed.settings("worker")))}
     assert "name or password is wrong" in out["kafka"].found
     assert out["kafka"].advice == "check NEXTCLICK_KAFKA_USER and NEXTCLICK_KAFKA_PASSWORD"

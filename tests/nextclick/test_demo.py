@@ -14,9 +14,13 @@ import psutil
 import pytest
 
 from nextclick import demo
+from nextclick.live import Board
 from nextclick.sample import BUNDLE
 from nextclick.sandbox import Sandbox
+from nextclick.servers import Guardian
+from nextclick.shop import Shop
 from nextclick.worker import environment
+from schemas.errors import NextclickError
 from schemas.setting import Secret
 from schemas.settings import Settings
 from tests.kit.command import nextclick, started
@@ -103,3 +107,23 @@ def test_a_demo_speaks_to_its_own_kafka_whatever_another_asks_for(sandbox: Sandb
     ours = demo._settings(theirs, sandbox, demo.Plan(once=True, seconds=None, shoppers=1, rate=1.0, bundle=None))
     assert (ours.kafka, ours.kafka_security, ours.kafka_user) == (sandbox.kafka, "plaintext", "")
     assert Settings.read(environment(ours), {}).kafka_password.reveal() == ""
+
+
+def test_who_waits_for_the_first_list_is_told_what_for_and_at_the_end_what_to_do(
+    guardian: Guardian, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given a shop whose worker is busy with something else
+    shop = Shop(Settings(), iter(()), 1.0, Board(str, 1))
+    worker = guardian.start("busy-worker", ["sh", "-c", "echo compiling; echo still; exec sleep 600"])
+    worker.await_ready(lambda: "still" in worker.last_lines(), _END_S)
+    try:
+        # when
+        with pytest.raises(NextclickError) as found:
+            demo._await_first(shop, worker, patience_s=0.5, word_s=0.2)
+    finally:
+        worker.kill()
+
+    # then
+    assert "on a new machine the worker compiles its kernels" in capsys.readouterr().err
+    assert re.search(r"within 0\.5 s: .* too busy .*; start the demo again", str(found.value))
+    assert str(found.value).endswith("The worker said:\ncompiling\nstill")

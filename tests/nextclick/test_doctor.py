@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import socket
@@ -16,10 +17,12 @@ from nextclick import doctor
 from nextclick.doctor import Check, examine, exit_code
 from nextclick.sample import BUNDLE
 from nextclick.servers import LOOPBACK, Guardian, free_port
+from schemas.errors import RedisError
 from schemas.setting import Secret
 from schemas.settings import RedisUrl, Settings
 from schemas.topics import Topics
 from serving.state import probe, topics
+from serving.state.pipeline import Call, Pipeline
 from tests.kit import rungs
 from tests.kit.command import nextclick
 from tests.kit.redis_server import FLEETING, RedisServer
@@ -72,6 +75,29 @@ def test_it_says_whether_security_is_on_and_what_is_missing(
     assert said in check.found
     assert check.advice or state == "ok"
     assert "hidden" not in str(check)
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "found", "advice", "code"),
+    [
+        ("[basket]\nlimit = 8", "ok", "shop.toml, basket, default", "", 0),
+        ("[basket]\nlimit = 0", "failed", "[basket] limit: ", "docs/placements.md lists what is allowed", 78),
+        (None, "failed", "cannot be read", "name a TOML file", 78),
+    ],
+    ids=["good", "wrong", "no file"],
+)
+def test_placements_are_looked_at_where_a_file_of_them_is_named(
+    nowhere: Settings, tmp_path: Path, text: str | None, state: str, found: str, advice: str, code: int
+) -> None:
+    file = tmp_path / "shop.toml"
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+
+    check = named(examine(replace(nowhere, placements=str(file))), "placements")
+
+    assert found in check.found
+    assert (check.state, check.advice, check.exit_code) == (state, advice, code)
+    assert not list(doctor._placements(nowhere))
 
 
 @pytest.mark.kafka
@@ -169,6 +195,48 @@ def test_a_redis_that_may_evict_sessions_is_a_warning(guardian: Guardian, nowher
     assert named(checks, "redis").state == "ok"
     assert named(checks, "redis eviction").state == "warning"
     assert "noeviction" in named(checks, "redis eviction").advice
+
+
+@pytest.fixture(scope="module")
+def guarded(guardian: Guardian) -> Iterator[RedisServer]:
+    """A Redis that lets in who knows the password."""
+    rungs.demand("redis-server")
+    server = RedisServer(guardian, "guarded-redis", FLEETING)
+    server.ask("CONFIG SET requirepass hunter2")
+    yield server
+    server.kill()
+
+
+@pytest.mark.parametrize("login", ["", ":a-guess@", "nobody:a-guess@"])
+@pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
+def test_a_redis_that_wants_another_login_is_not_told_to_be_away(
+    guarded: RedisServer, nowhere: Settings, scheme: str, login: str
+) -> None:
+    url = RedisUrl(f"{scheme}://{login}{LOOPBACK}:{guarded.port}")
+    check = named(examine(replace(nowhere, redis=url)), "redis")
+    assert "refuses the user or password" in check.found
+    assert "USER:PASSWORD@" in check.advice
+    with pytest.raises(RedisError, match="refuses the user or password"):
+        asyncio.run(pinged(url))
+    assert "a-guess" not in str(check)
+
+
+async def pinged(url: RedisUrl) -> None:
+    pipeline = Pipeline(url)
+    try:
+        await pipeline.run([Call(("PING",))])
+    finally:
+        await pipeline.close()
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "rediss+cluster"])
+def test_where_tls_is_spoken_to_a_redis_without_it_that_is_said(
+    redis_server: str, nowhere: Settings, scheme: str
+) -> None:
+    url = RedisUrl(redis_server.replace("redis://", f"{scheme}://").rsplit("/", 1)[0])
+    check = named(examine(replace(nowhere, redis=url)), "redis")
+    assert check.state == "failed"
+    assert "speaks no TLS" in check.advice
 
 
 def test_a_cluster_is_looked_at_as_a_whole(redis_cluster: str, nowhere: Settings) -> None:

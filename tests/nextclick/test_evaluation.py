@@ -13,6 +13,7 @@ from nextclick.sample import BUNDLE
 from training.evaluate import Evaluation
 from training.figures import Figures, Lead, Reach, Share
 from training.metrics import METRICS
+from training.protocol import sentences
 
 
 def figures(value: float, half: float) -> Figures:
@@ -63,6 +64,12 @@ def test_a_person_reads_every_figure_with_what_it_was_measured_under(capsys: pyt
         "Measured are 9 events of 4 sessions, which have no times.",
         "12.3 s, at most 1,024 MiB of memory",
     ]
+
+
+def test_of_a_placement_that_shows_few_items_it_is_told_where_its_figures_end() -> None:
+    (told,) = sentences({"placements": [{"name": "basket", "limit": 8}, {"name": "home", "limit": 30}]})
+    assert told.startswith("fusion@basket, fusion@home: what the placement shows;")
+    assert told.endswith(" basket shows 8 items, and beyond these every figure is the same.")
 
 
 def test_sessions_of_withdrawn_consent_are_counted_as_left_out(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
 import pytest
 
 from schemas.errors import SettingsError
@@ -50,8 +53,10 @@ def test_the_default_is_there_whatever_the_file_says_and_has_no_rule() -> None:
     ("text", "said"),
     [
         ("[home", r"shop\.toml is no TOML"),
-        ("home = 1", r"'home' must be a table"),
-        ('[home]\nname = "basket"', r"'home' must be a table \[home\] that does not name itself"),
+        ("home = 1", r"'home' must be a table; write \[home\]"),
+        ("limit = 4", r"'limit' stands in no table; put it below the name of its placement"),
+        ("similar_share = 0.5", r"'similar_share' stands in no table; put it below \[default\], or the name"),
+        ('[home]\nname = "basket"', r"\[home\] name: .*; leave it out"),
         ("[home]\nlimit = 31", r"shop\.toml: \[home\] limit: Expected `int` <= 30"),
         ('[home]\nhide = ["looked"]', r"\[home\] hide\[0\]: .*'looked'; allowed there: seen, bought, cart, shown;"),
         ('[home]\nhide = "seen"', r"\[home\] hide: Expected `array`, .*allowed there: seen, bought, cart, shown;"),
@@ -63,9 +68,21 @@ def test_the_default_is_there_whatever_the_file_says_and_has_no_rule() -> None:
         ("[home]\nboost = [{places = 2}]", r"\[home\] boost\[0\].*names one of brand, category and item"),
         ('[home]\nbury = [{brand = "Ash", item = "lamp", places = 2}]', r"\[home\] bury\[0\].*names one of"),
         ("[home]\nsimilar_share = nan", r"\[home\] similar_share"),
-        ('["a b"]', r"\[a b\] name: Expected `str` matching"),
+        ('["a b"]', r"'a b' is no name of a placement; take 1 to 64 letters, digits, dashes and underscores$"),
+        (f"[{'x' * 65}]", r"'x+' is no name of a placement; take 1 to 64"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(text: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         read(text, "shop.toml")
+
+
+def test_the_page_tells_the_bounds_that_there_are() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "placements.md").read_text(encoding="utf-8").replace("\n", " ")
+    told = msgspec.json.schema(Placement)["$defs"]["Placement"]["properties"]
+    most = {name: max(kind.get("maximum", 0) for kind in (each, *each.get("anyOf", ()))) for name, each in told.items()}
+
+    assert f"| `limit`, 1 to {most['limit']} | {most['limit']} |" in page
+    assert most["per_brand"] == most["per_category"]
+    assert f"| `per_brand`, `per_category`, 1 to {most['per_brand']} |" in page
+    assert f"1 to {told['name']['maxLength']} letters, digits, dashes and underscores" in page

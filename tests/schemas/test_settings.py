@@ -10,6 +10,10 @@ import pytest
 from schemas import settings as settings_module
 from schemas.errors import SettingsError
 from schemas.settings import RedisUrl, Settings
+from serving.http import keys
+
+#: As pages of a shop show it.
+KEY = keys.made(bytes(24))
 
 
 def test_the_environment_wins_over_the_file_and_the_file_over_the_default() -> None:
@@ -45,7 +49,6 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default() -> N
         ("NEXTCLICK_LOG_LEVEL", "loud", "debug, info, warning, error"),
         ("NEXTCLICK_GROUP", "line\nbreak", "letters"),
         ("NEXTCLICK_SECURITY", "maybe", "one of on, off"),
-        ("NEXTCLICK_SITE_KEYS", "pub_the-key-itself", "64 hexadecimal digits"),
         ("NEXTCLICK_SITE_KEYS", f"web:{'0' * 63}", "64 hexadecimal digits"),
         ("NEXTCLICK_CORS_ORIGINS", "*", "https://host"),
         ("NEXTCLICK_CORS_ORIGINS", "https://shop.example/", "https://host"),
@@ -193,3 +196,14 @@ def test_a_password_of_kafka_is_never_shown(security: str) -> None:
     with pytest.raises(SettingsError, match="KAFKA_PASSWORD") as refused:
         Settings.read(LOGIN | {"NEXTCLICK_KAFKA_PASSWORD": "hunter2\n"}, {})
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("given", ["pub_the-key-itself", KEY, f"web:{KEY}", f"web:{'0' * 64},new:{KEY}"])
+def test_a_site_key_in_the_place_of_its_entry_is_told_so(given: str) -> None:
+    with pytest.raises(SettingsError, match="NEXTCLICK_SITE_KEYS holds a key itself; .* printed its entry too"):
+        Settings.read({"NEXTCLICK_SITE_KEYS": given}, {})
+
+
+def test_an_entry_may_have_the_name_of_a_key() -> None:
+    entry = keys.entry("pub_web", KEY)
+    assert Settings.read({"NEXTCLICK_SITE_KEYS": entry}, {}).site_keys == entry

@@ -170,8 +170,12 @@ def test_the_ends_of_a_log_are_the_offsets_of_its_next_records(anywhere: Setting
     assert topics.ends(anywhere, topic, [], _TIMEOUT_S) == {}
 
 
-@pytest.mark.parametrize("listening", [False, True], ids=["nobody listens", "nobody answers"])
-def test_an_unreachable_broker_is_told_within_the_bound_and_leaves_no_thread(listening: bool) -> None:
+@pytest.mark.parametrize(
+    ("listening", "told"),
+    [(False, "does not answer: 127.0.0.1 is there, and refuses"), (True, "does not answer .* within 0.3 s")],
+    ids=["nobody listens", "nobody answers"],
+)
+def test_an_unreachable_broker_is_told_within_the_bound_and_leaves_no_thread(listening: bool, told: str) -> None:
     with socket.socket() as held:
         # given an address where nobody listens, or a listener that says nothing
         held.bind(("127.0.0.1", 0))
@@ -181,9 +185,29 @@ def test_an_unreachable_broker_is_told_within_the_bound_and_leaves_no_thread(lis
         settings = Settings.read({"NEXTCLICK_KAFKA": address}, {})
         threads = threading.active_count()
         # when, then
-        with pytest.raises(KafkaError, match=f"{address} does not answer .* within 0.3 s.*NEXTCLICK_KAFKA"):
+        with pytest.raises(KafkaError, match=f"{address} {told}.*NEXTCLICK_KAFKA"):
             topics.create(settings, timeout_s=0.3)
         assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("beside", ["", ",127.0.0.1:{port}"], ids=["alone", "beside one that refuses"])
+def test_a_host_that_has_no_address_is_told_apart_from_one_that_refuses(beside: str) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        named = "kafka.invalid:9092" + beside.format(port=held.getsockname()[1])
+        settings = Settings.read({"NEXTCLICK_KAFKA": named}, {})
+        with pytest.raises(KafkaError, match=r"no address is known for the host kafka\.invalid .*NEXTCLICK_KAFKA"):
+            topics.create(settings, timeout_s=1)
+
+
+def test_a_broker_that_refuses_is_nothing_to_tell_of_while_another_may_be_there() -> None:
+    with socket.socket() as held, socket.socket() as silent:
+        held.bind(("127.0.0.1", 0))
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        named = ",".join(f"127.0.0.1:{each.getsockname()[1]}" for each in (held, silent))
+        with pytest.raises(KafkaError, match=r"does not answer as it should within 0\.3 s"):
+            topics.create(Settings.read({"NEXTCLICK_KAFKA": named}, {}), timeout_s=0.3)
 
 
 def test_a_full_batch_far_above_64_kib_is_accepted(settings: Settings) -> None:
