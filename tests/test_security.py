@@ -56,7 +56,8 @@ def test_what_a_backend_signs_as_the_page_shows_is_believed(mint: Mint, user_id:
 
 
 def test_every_line_of_the_checklist_has_its_test() -> None:
-    lines = re.findall(r"^\| (?!line|---)(.*?) \| (.*?) \|$", PAGE, re.M)
+    checklist = PAGE.partition("## The checklist")[2].partition("\n## ")[0]
+    lines = re.findall(r"^\| (?!line|---)(.*?) \| (.*?) \|$", checklist, re.M)
 
     assert len(lines) >= 12
     for line, kept_by in lines:

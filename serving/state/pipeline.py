@@ -31,6 +31,8 @@ Reply = list[bytes] | dict[bytes, bytes] | bytes | int | None
 #: So long commands wait at most, and a little longer the more they are; the worker decides whether to try again.
 _TIMEOUT_S: Final = 2.0
 _COMMAND_S: Final = 0.01
+#: By so much an event loop is late that has something else to do.
+_LATE_S: Final = 0.01
 _CONNECTIONS_MAX: Final = 16
 #: Where a script's first key stands among the arguments.
 _SCRIPT_KEY: Final = 3
@@ -203,17 +205,24 @@ class _Server:
 
     async def send(self, calls: Sequence[Call]) -> list[Reply | Exception]:
         packed = [_pack(call.arguments) for call in calls]
-        async with asyncio.timeout(self._timeout_s + self._command_s * len(calls)):
-            connection = await self._connected()
+        async with asyncio.timeout(None) as limit:
+            patience = _patience(limit, self._timeout_s + self._command_s * len(calls))
             try:
-                await connection.send_packed_command(packed)
-                return [await _answer(connection) for _ in calls]
+                return await self._asked(packed)
             finally:
-                # Interrupted, it has closed itself: nobody will take what it still had to say for an answer to theirs.
-                if connection.is_connected:
-                    self._free.append(connection)
-                else:
-                    await self._pool.release(connection)
+                patience.cancel()
+
+    async def _asked(self, packed: Sequence[bytes]) -> list[Reply | Exception]:
+        connection = await self._connected()
+        try:
+            await connection.send_packed_command(packed)
+            return [await _answer(connection) for _ in packed]
+        finally:
+            # Interrupted, it has closed itself: nobody will take what it still had to say for an answer to theirs.
+            if connection.is_connected:
+                self._free.append(connection)
+            else:
+                await self._pool.release(connection)
 
     async def _connected(self) -> AbstractConnection:
         """One that has nothing to say, else it is the end of it: the server has closed it meanwhile."""
@@ -238,6 +247,18 @@ class _Server:
 
     async def close(self) -> None:
         await self._pool.aclose()
+
+
+def _patience(limit: asyncio.Timeout, patience_s: float) -> asyncio.TimerHandle:
+    """Where we come to the deadline late ourselves, the answer may lie there unread: it is given as much time again."""
+    loop = asyncio.get_running_loop()
+    due_s = loop.time() + patience_s
+
+    def over() -> None:
+        now_s = loop.time()
+        limit.reschedule(now_s + (patience_s if now_s - due_s > _LATE_S else 0))
+
+    return loop.call_at(due_s, over)
 
 
 async def _answer(connection: AbstractConnection) -> Reply | Exception:

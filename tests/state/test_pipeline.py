@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -66,6 +67,21 @@ def test_a_frozen_redis_is_given_up_and_answers_when_it_thaws(own: RedisServer) 
         for each in (pipeline, strange):
             assert await each.run([Call(("GET", "a"))]) == [b"1"]
             await each.close()
+
+    asyncio.run(whole())
+
+
+def test_whoever_is_late_himself_still_reads_the_answer_that_lies_there(own: RedisServer) -> None:
+    async def whole() -> None:
+        pipeline = Pipeline(RedisUrl(own.url), 0.3)
+        await pipeline.run([Call(("SET", "a", "1"))])
+        for _ in range(3):
+            asked = asyncio.create_task(pipeline.run([Call(("GET", "a"))]))
+            for _ in range(3):
+                await asyncio.sleep(0)  # so that it is on its way
+            time.sleep(0.5)  # noqa: ASYNC251 - a loop that has something else to do
+            assert await asked == [b"1"]
+        await pipeline.close()
 
     asyncio.run(whole())
 
@@ -144,7 +160,7 @@ def test_of_a_cluster_the_nodes_that_answer_are_heard_while_one_does_not(cluster
 
     async def whole() -> None:
         pipeline = Pipeline(RedisUrl(cluster.url), 0.3)
-        await pipeline.run([Call(("SET", name, "1")) for name in names])
+        await pipeline.run([Call(("SET", name, "1", "PX", 60_000)) for name in names])
         theirs = {name for name in names if has(frozen, name)}
         assert 0 < len(theirs) < len(names)
         frozen.pause()
