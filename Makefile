@@ -13,9 +13,9 @@ PY := $(VENV)/bin/python
 UV := $(PY) -m uv --quiet
 INSTALL := $(UV) pip install --python $(PY)
 CODE := schemas serving stream training nextclick tests
-# Each of so many processes starts services of its own; most of a test is waiting for them: on two cores three take 603 s
-# where two take 688.
-JOBS ?= 3
+# Each of so many processes starts services of its own; most of a test is waiting for them: on two cores four take 556 s
+# where three take 635.
+JOBS ?= 4
 TESTS = $(PY) -m pytest $(ARGS)
 COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(UPGRADE)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from nextclick import ping
 from nextclick.sandbox import redis_options
 from nextclick.servers import LOOPBACK, Guardian, Server, on_free_port
+from schemas.errors import RedisError
 
 _START_S = 20.0
 _STOP_S = 10.0
@@ -68,4 +70,7 @@ class RedisServer:
 
 
 def _loaded(port: int) -> bool:
-    return "loading:0\r\n" in ping.redis(port, "INFO persistence")
+    """It answers, too: that alone, or that nothing is being loaded, may each be so a moment too early."""
+    with suppress(RedisError):
+        return "loading:0\r\n" in ping.redis(port, "INFO persistence") and ping.redis(port, "PING") == "PONG"
+    return False
