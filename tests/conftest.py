@@ -119,6 +119,15 @@ def owned_redis(guardian: Guardian) -> RedisServer:
     return RedisServer(guardian, "redis")
 
 
+@pytest.fixture
+def own_redis(guardian: Guardian) -> Iterator[RedisServer]:
+    """For a test that takes it away."""
+    rungs.demand("redis-server")
+    server = RedisServer(guardian, f"redis-{secrets.token_hex(4)}")
+    yield server
+    server.kill()
+
+
 @pytest.fixture(scope="session")
 def redis_server(request: pytest.FixtureRequest) -> str:
     """The address of a real Redis. It is shared: a test keeps to session ids of its own and flushes nothing."""

@@ -13,21 +13,12 @@ from nextclick.servers import Guardian
 from schemas.settings import RedisUrl, Settings
 from tests.kit import rungs
 from tests.kit.kafka_server import LASTING, KafkaServer
-from tests.kit.redis_server import RedisServer
 from tests.kit.rungs import Ability, Kafka
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _conditions() -> None:
     print(f"\n{conditions.line('faust-streaming', 'aiokafka', 'redis')}; workers, Kafka, Redis and load on the same")
-
-
-@pytest.fixture
-def own_redis(guardian: Guardian) -> Iterator[RedisServer]:
-    rungs.demand("redis-server")
-    server = RedisServer(guardian, f"redis-{secrets.token_hex(4)}")
-    yield server
-    server.kill()
 
 
 @pytest.fixture

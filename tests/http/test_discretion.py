@@ -17,7 +17,7 @@ from schemas import keys
 from schemas.settings import RedisUrl
 from serving.http.keys import entry
 from serving.state.pipeline import Call
-from tests.kit import doors, lists, rungs
+from tests.kit import doors, lists
 from tests.kit.client import Client, Reply
 from tests.kit.dial import Dial, exchange
 from tests.kit.endpoint import Endpoint
@@ -32,20 +32,12 @@ _WITHIN_S: Final = 120.0
 
 
 @pytest.fixture
-def redis(guardian: Guardian) -> Iterator[RedisServer]:
-    rungs.demand("redis-server")
-    server = RedisServer(guardian, f"redis-{secrets.token_hex(4)}")
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def shop(installation: Shop, redis: RedisServer) -> Shop:
+def shop(installation: Shop, own_redis: RedisServer) -> Shop:
     """One whose every secret has the same word in it, and where addresses are those that a proxy tells."""
     settings = replace(
         installation.settings,
-        redis=RedisUrl(redis.url),
-        site_keys=entry("web", _key(redis)),
+        redis=RedisUrl(own_redis.url),
+        site_keys=entry("web", _key(own_redis)),
         trusted_proxies="127.0.0.1/32",
         log_level="debug",
     )
@@ -96,8 +88,8 @@ def requests(shopper: Shopper, position: str) -> Iterator[tuple[str, str, Any]]:
     yield "DELETE", f"/v1/users/u-{word}", None
 
 
-def test_an_endpoint_names_nobody_whatever_it_is_asked(shop: Shop, redis: RedisServer, guardian: Guardian) -> None:
-    shopper = Shopper(secrets.token_hex(8), _key(redis))
+def test_an_endpoint_names_nobody_whatever_it_is_asked(shop: Shop, own_redis: RedisServer, guardian: Guardian) -> None:
+    shopper = Shopper(secrets.token_hex(8), _key(own_redis))
     endpoint = Endpoint(guardian, shop.settings)
     endpoint.await_ready()
     eventually(lambda: endpoint.ready()[1]["degraded"] == [], "it has all that it needs", _WITHIN_S)
@@ -105,9 +97,9 @@ def test_an_endpoint_names_nobody_whatever_it_is_asked(shop: Shop, redis: RedisS
     # with Redis, without, and with a Redis in which the session is spoiled
     [position] = lists.put(shop.settings, shop.epoch, [shopper.session_id]).values()
     met = ask_all(endpoint, shopper, position)
-    redis.kill()
+    own_redis.kill()
     met |= ask_all(endpoint, shopper, position)
-    redis.start()
+    own_redis.start()
     eventually(lambda: endpoint.ready()[1]["degraded"] == [], "it has Redis again", _WITHIN_S)
     names = (keys.session(shopper.session_id), keys.recommendation(shopper.session_id))
     shop.ask([Call(("SET", name, shopper.word)) for name in names])
@@ -121,9 +113,9 @@ def test_an_endpoint_names_nobody_whatever_it_is_asked(shop: Shop, redis: RedisS
 
 
 def test_an_endpoint_that_fails_on_a_defect_says_where_and_names_nobody(
-    shop: Shop, redis: RedisServer, guardian: Guardian
+    shop: Shop, own_redis: RedisServer, guardian: Guardian
 ) -> None:
-    shopper = Shopper(secrets.token_hex(8), _key(redis))
+    shopper = Shopper(secrets.token_hex(8), _key(own_redis))
     endpoint = Endpoint(guardian, shop.settings, "tests.http.indiscreet", "serve")
     endpoint.await_ready()
 
