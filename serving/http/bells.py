@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Final
 
 from schemas import keys
@@ -17,18 +17,27 @@ class Bell:
     """One waiter's."""
 
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
+        self._rung = False
+        self._waiting: asyncio.Future[None] | None = None
 
     def ring(self) -> None:
-        self._rung.set()
+        self._rung = True
+        if self._waiting is not None:
+            _wake(self._waiting)
 
     async def wait(self, at_most_s: float) -> bool:
         """Until it was rung since the last time, or it is time to look anyhow; whether it was."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(min(at_most_s, LOOK_EVERY_S)):
-                await self._rung.wait()
-        rung = self._rung.is_set()
-        self._rung.clear()
+        if not self._rung:
+            # A timer, since a deadline of asyncio's takes longer than all the rest of it.
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.create_future()
+            timer = loop.call_later(min(at_most_s, LOOK_EVERY_S), _wake, self._waiting)
+            try:
+                await self._waiting
+            finally:
+                timer.cancel()
+                self._waiting = None
+        rung, self._rung = self._rung, False
         return rung
 
 
@@ -58,3 +67,8 @@ class Bells:
         for bells in self._bells.values():
             for bell in bells:
                 bell.ring()
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():  # cancelled, or rung just now
+        waiting.set_result(None)

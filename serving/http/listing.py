@@ -115,12 +115,10 @@ class Listing:
 
     async def _make(self, wanted: Wanted, found: _Found, placement: Placement) -> Made | None:
         held = found.held
-        if held is not None and wanted.is_plain and not found.stale:
+        if held is not None and wanted.is_plain:
             body = listed.shown(held.body, held.more, self._shelf.stocked)
             if body is held.body or len(listed.named(body)) == PUBLISHED:
-                self._metrics.lists.add("stored")
-                told = held.triple, held.generated_at, held.model.version, held.fallback
-                return Made.of(body, *told, held.applied)
+                return self._stored(held, body, stale=found.stale)
         limit = min(wanted.limit, placement.limit)
         if held is None:
             return await self._ranked(wanted, found, placement, limit, None)
@@ -130,6 +128,14 @@ class Listing:
             if longer is not None:
                 return longer
         return _made(placed, wanted, held.applied)
+
+    def _stored(self, held: Held, body: bytes, *, stale: bool) -> Made:
+        self._metrics.lists.add("last_good" if stale else "stored")
+        fallback = REDIS if stale else held.fallback
+        if stale:
+            told = recommendation.decode(body)
+            body = recommendation.encode(msgspec.structs.replace(told, fallback=fallback))
+        return Made.of(body, held.triple, held.generated_at, held.model.version, fallback, held.applied)
 
     def _placed(self, wanted: Wanted, found: _Found, held: Held, placement: Placement, limit: int) -> Recommendation:
         stocked = self._shelf.stocked

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, cast
 from urllib.parse import urlsplit, urlunsplit
 
@@ -26,16 +27,18 @@ log = logging.getLogger(__name__)
 _CHANNELS: Final = [f"rec.{number}" for number in range(keys.CHANNELS)]
 _TIMEOUT_S: Final = 2.0
 _AGAIN_S: Final = 0.5
-#: A connection that says nothing for so long is asked whether it is still there.
+#: A connection that says nothing for so long is asked whether it is still there, and given up _TIMEOUT_S later.
 _SILENT_S: Final = 5.0
 _FAILURES: Final = (exceptions.RedisError, exceptions.RedisClusterException, OSError, TimeoutError)
 
 
 class Channels:
-    def __init__(self, url: RedisUrl) -> None:
+    def __init__(self, url: RedisUrl, silent_s: float = _SILENT_S) -> None:
         self._url = url
+        self._silent_s = silent_s
         #: Somebody would tell us.
         self.hears = False
+        self._heard = 0
 
     async def listen(self, changed: Callable[[str], None], anything: Callable[[], None]) -> None:
         """Until cancelled. `changed` is told whose, by fingerprint; `anything` that some may have been missed."""
@@ -60,17 +63,37 @@ class Channels:
             await client.aclose()
 
     async def _hear(self, pubsub: PubSub, changed: Callable[[str], None]) -> None:
+        async with asyncio.timeout(None) as limit:
+            asking = asyncio.create_task(self._ask(pubsub, limit), name="is-redis-there")
+            try:
+                while True:
+                    # Without a deadline of its own, which would cost more than the message.
+                    message = cast(dict[str, Any] | None, await pubsub.get_message(timeout=None))
+                    self._heard += 1
+                    if message is not None and message["type"] == "message":
+                        changed(cast(bytes, message["data"]).partition(b" ")[0].decode())
+            finally:
+                asking.cancel()
+
+    async def _ask(self, pubsub: PubSub, limit: asyncio.Timeout) -> None:
+        """Whether it is still there, where it has said nothing for long; the end of it where it says nothing then."""
         while True:
-            message = cast(dict[str, Any] | None, await pubsub.get_message(timeout=_SILENT_S))
-            if message is None:
-                await pubsub.ping()
-            elif message["type"] == "message":
-                changed(cast(bytes, message["data"]).partition(b" ")[0].decode())
+            before = self._heard
+            await asyncio.sleep(self._silent_s)
+            if self._heard == before:
+                with suppress(*_FAILURES):
+                    await pubsub.ping()
+                    await asyncio.sleep(_TIMEOUT_S)
+                if self._heard == before:
+                    limit.reschedule(asyncio.get_running_loop().time())
+                    return
 
     async def _client(self) -> Redis:
         """To the server, or to any node of the Cluster: what is published at one is heard at all."""
         options: dict[str, Any] = {
-            "socket_timeout": _SILENT_S + _TIMEOUT_S,
+            "socket_timeout": _TIMEOUT_S,
+            # The newer protocol's messages take the client twice as long.
+            "protocol": 2,
             "socket_connect_timeout": _TIMEOUT_S,
             "retry": Retry(NoBackoff(), 0),
         }

@@ -33,6 +33,8 @@ _TIMEOUT_S: Final = 2.0
 _COMMAND_S: Final = 0.01
 #: By so much an event loop is late that has something else to do.
 _LATE_S: Final = 0.01
+#: Answers that trickle in are waited for no more than so many times as long again.
+_RENEWALS: Final = 3
 _CONNECTIONS_MAX: Final = 16
 #: Where a script's first key stands among the arguments.
 _SCRIPT_KEY: Final = 3
@@ -79,7 +81,7 @@ class Pipeline:
     """A connection pool that gives up quickly and never repeats a command by itself."""
 
     def __init__(self, url: RedisUrl, timeout_s: float = _TIMEOUT_S, command_s: float = _COMMAND_S) -> None:
-        """A round trip is given up after `timeout_s`, and `command_s` more for each command in it."""
+        """A round trip without an answer is given up after `timeout_s`, and `command_s` more for each command in it."""
         self._wire: _Wire = _Cluster(url, timeout_s) if url.is_cluster else _Server(url, timeout_s, command_s)
         self._shown = url.masked
         self._looking: asyncio.Task[None] | None = None
@@ -206,17 +208,20 @@ class _Server:
     async def send(self, calls: Sequence[Call]) -> list[Reply | Exception]:
         packed = [_pack(call.arguments) for call in calls]
         async with asyncio.timeout(None) as limit:
-            patience = _patience(limit, self._timeout_s + self._command_s * len(calls))
+            patience = _Patience(limit, self._timeout_s + self._command_s * len(calls))
             try:
-                return await self._asked(packed)
+                return await self._asked(packed, patience)
             finally:
-                patience.cancel()
+                patience.end()
 
-    async def _asked(self, packed: Sequence[bytes]) -> list[Reply | Exception]:
+    async def _asked(self, packed: Sequence[bytes], patience: _Patience) -> list[Reply | Exception]:
         connection = await self._connected()
+        answers = patience.answers
         try:
             await connection.send_packed_command(packed)
-            return [await _answer(connection) for _ in packed]
+            for _ in packed:
+                answers.append(await _answer(connection))
+            return answers
         finally:
             # Interrupted, it has closed itself: nobody will take what it still had to say for an answer to theirs.
             if connection.is_connected:
@@ -249,16 +254,40 @@ class _Server:
         await self._pool.aclose()
 
 
-def _patience(limit: asyncio.Timeout, patience_s: float) -> asyncio.TimerHandle:
-    """Where we come to the deadline late ourselves, the answer may lie there unread: it is given as much time again."""
-    loop = asyncio.get_running_loop()
-    due_s = loop.time() + patience_s
+class _Patience:
+    """Gives a round trip up that has brought no answer for so long.
 
-    def over() -> None:
-        now_s = loop.time()
-        limit.reschedule(now_s + (patience_s if now_s - due_s > _LATE_S else 0))
+    Many long answers take longer than that to arrive, and the rest is waited for while they do: a Redis that is gone or
+    frozen sends none. And where we come late ourselves, an answer may lie there unread.
+    """
 
-    return loop.call_at(due_s, over)
+    def __init__(self, limit: asyncio.Timeout, patience_s: float) -> None:
+        self.answers: Final[list[Reply | Exception]] = []
+        self._limit = limit
+        self._patience_s = patience_s
+        self._loop = asyncio.get_running_loop()
+        self._renewals = _RENEWALS
+        self._forgives = True
+        self._begin()
+
+    def end(self) -> None:
+        self._timer.cancel()
+
+    def _begin(self) -> None:
+        self._seen = len(self.answers)
+        self._due_s = self._loop.time() + self._patience_s
+        self._timer = self._loop.call_at(self._due_s, self._over)
+
+    def _over(self) -> None:
+        now_s = self._loop.time()
+        if len(self.answers) > self._seen and self._renewals:
+            self._renewals -= 1
+            self._begin()
+        elif now_s - self._due_s > _LATE_S and self._forgives:
+            self._forgives = False
+            self._begin()
+        else:
+            self._limit.reschedule(now_s)
 
 
 async def _answer(connection: AbstractConnection) -> Reply | Exception:

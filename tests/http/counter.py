@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -23,11 +23,9 @@ from serving.http.turns import Turns
 from serving.state.following import Following
 from serving.state.patience import Patience
 from serving.state.readings import NOBODY, Held, Remembered
+from tests.kit.patience import PATIENCE_S
 from tests.kit.told import Topic
 from tests.worlds import NOW
-
-#: A machine that is busy takes its time over a bundle.
-_PATIENCE_S = 60
 
 
 class Redis:
@@ -89,7 +87,7 @@ class Counter:
         self.lists = Listing(self.redis, self.shelf, self.placements, self.ranking, self.fallback, self.metrics)
 
     @asynccontextmanager
-    async def running(self, at_most_s: float = _PATIENCE_S) -> AsyncIterator[None]:
+    async def running(self, at_most_s: float = PATIENCE_S) -> AsyncIterator[None]:
         await self.shelf.open(at_most_s)
         task = asyncio.create_task(self.shelf.run())
         try:
@@ -118,10 +116,3 @@ class Counter:
 
 async def _soon(seconds: float) -> None:
     await asyncio.sleep(0.001)
-
-
-async def until(done: Callable[[], bool]) -> None:
-    """As long as a busy machine may need; what is waited for sets no event."""
-    async with asyncio.timeout(_PATIENCE_S):
-        while not done():  # noqa: ASYNC110
-            await asyncio.sleep(0.002)

@@ -104,4 +104,4 @@ def test_every_answer_is_one_that_was_promised_for_long(
     said = check(guarded, installation, sid, tmp_path, "--max-examples", "200")
 
     print(said)
-    assert requests(said) > 3_000
+    assert requests(said) > 2_000

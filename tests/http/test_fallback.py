@@ -15,8 +15,9 @@ from schemas.item import Entry, Item
 from schemas.placement import DEFAULT, Placement
 from schemas.recommendation import ANYBODY
 from tests import worlds
-from tests.http.counter import Counter, until
+from tests.http.counter import Counter
 from tests.kit.bundles import publish
+from tests.kit.patience import until
 from tests.worlds import NOW, name
 
 PLAIN = Placement.default()

@@ -21,8 +21,9 @@ from serving.http.turns import Turns
 from serving.ranking.ranker import RECIPROCAL
 from serving.state.readings import Held, Remembered
 from tests import worlds
-from tests.http.counter import Counter, until
+from tests.http.counter import Counter
 from tests.kit.bundles import publish
+from tests.kit.patience import until
 from tests.worlds import NOW, name
 
 FRESH = Placement(name="fresh", hide=frozenset({"seen", "bought", "cart", "shown"}), limit=8)

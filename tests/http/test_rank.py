@@ -21,8 +21,9 @@ from serving.http.request import Caller, Request
 from serving.http.turns import Turns
 from serving.state.readings import Remembered
 from tests import worlds
-from tests.http.counter import Counter, until
+from tests.http.counter import Counter
 from tests.kit.bundles import publish
+from tests.kit.patience import until
 from tests.worlds import NOW, World, name
 
 OWN, STRANGER = Caller(session_id="s1"), Caller(session_id="s2")
@@ -227,11 +228,20 @@ def test_between_two_rankings_whoever_waits_for_something_else_is_served() -> No
 def test_more_than_can_be_ranked_is_refused_at_once() -> None:
     async def script() -> None:
         turns = Turns(waiting_max=1)
-        first = asyncio.create_task(turns.take(lambda: None))
+        await turns.take(lambda: None)
+        waiting = asyncio.create_task(turns.take(lambda: None))
         await asyncio.sleep(0)
         with pytest.raises(ServiceError):
             await turns.take(lambda: None)
-        await first
+        await waiting
         await turns.take(lambda: None)
+
+
+def test_a_ranking_is_answered_before_anybody_else_has_a_turn() -> None:
+    async def script() -> None:
+        turns, done = Turns(), list[str]()
+        asyncio.get_running_loop().call_soon(done.append, "somebody else")
+        assert await turns.take(lambda: "ranked") == "ranked"
+        assert done == []
 
     asyncio.run(script())

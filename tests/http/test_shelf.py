@@ -13,8 +13,9 @@ from schemas.bundle import MANIFEST
 from schemas.item import Entry, Item
 from serving.ranking.assortment import Assortment
 from tests import worlds
-from tests.http.counter import Counter, until
+from tests.http.counter import Counter
 from tests.kit.bundles import publish
+from tests.kit.patience import until
 from tests.worlds import name
 
 

@@ -33,6 +33,7 @@ from stream.profiles import Profiles
 from stream.ranking import Ranking
 from stream.watermarks import Watermarks
 from tests.kit.memory_log import MemoryLog
+from tests.kit.patience import until
 
 NAMES = Topics.named("")
 EPOCH = "0badcafe"
@@ -98,12 +99,6 @@ class Kafka:
         what = "bury" if records[0].topic == NAMES.dead else "publish"
         self.diary.note(what, KafkaError("away"))
         self.taken += records
-
-
-async def until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not done():  # noqa: ASYNC110 - what is waited for is the code under test, which sets no event
-            await asyncio.sleep(0.001)
 
 
 class Popular:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from nextclick.servers import Guardian
+from nextclick.servers import LOOPBACK, Guardian
 from schemas.errors import RedisError
 from schemas.settings import RedisUrl
 from serving.state.pipeline import Call, Pipeline
@@ -176,3 +177,46 @@ def test_of_a_cluster_the_nodes_that_answer_are_heard_while_one_does_not(cluster
         await pipeline.close()
 
     asyncio.run(whole())
+
+
+def test_answers_that_trickle_in_are_waited_for_while_they_do() -> None:
+    async def whole() -> None:
+        # given one that takes longer over all answers than over the first, by far
+        async with _slow(pause_s=0.1) as url:
+            pipeline = Pipeline(url, 0.3)
+            assert await pipeline.run([Call(("GET", "a"))] * 8) == [b"1"] * 8
+
+            # but whoever has no end of them is given up
+            with pytest.raises(RedisError, match="does not answer"):
+                await asyncio.wait_for(pipeline.run([Call(("GET", "a"))] * 200), 10)
+            await pipeline.close()
+
+    asyncio.run(whole())
+
+
+@asynccontextmanager
+async def _slow(pause_s: float) -> AsyncIterator[RedisUrl]:
+    """A server that shakes hands at once and pauses before every other answer."""
+
+    answering: set[asyncio.Task[None] | None] = set()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answering.add(asyncio.current_task())
+        with suppress(ConnectionError, asyncio.CancelledError):
+            while head := await reader.readline():
+                words = []
+                for _ in range(int(head[1:])):
+                    size = int((await reader.readline())[1:])
+                    words.append((await reader.readexactly(size + 2))[:-2].upper())
+                if words[0] == b"GET":
+                    await asyncio.sleep(pause_s)
+                writer.write({b"HELLO": b"%1\r\n+proto\r\n:3\r\n", b"GET": b"$1\r\n1\r\n"}.get(words[0], b"+OK\r\n"))
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, LOOPBACK, 0)
+    async with server:
+        yield RedisUrl(f"redis://{LOOPBACK}:{server.sockets[0].getsockname()[1]}")
+        for task in filter(None, answering):
+            task.cancel()
+            await asyncio.wait([task])

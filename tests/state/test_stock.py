@@ -15,7 +15,7 @@ from serving.state.stock import GROW_EVERY_S, Stock
 from stream.metrics import Metrics
 from stream.ranking import Ranks
 from tests import worlds
-from tests.kit.diary import until
+from tests.kit.patience import until
 from tests.kit.told import Topic
 from tests.worlds import NOW, name, session
 

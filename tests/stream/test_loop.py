@@ -16,7 +16,8 @@ from schemas.session import IDLE_MS, Session
 from schemas.topics import OP_ERASE, OP_HEADER
 from schemas.wire import EpochMs
 from serving.ranking.ranker import Ranked
-from tests.kit.diary import LANE, NOW, Diary, Popular, Worker, click, play, until
+from tests.kit.diary import LANE, NOW, Diary, Popular, Worker, click, play
+from tests.kit.patience import until
 
 
 def test_mark_fold_acknowledge_store_publish_settle_in_this_order() -> None:

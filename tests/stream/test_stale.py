@@ -12,7 +12,8 @@ from schemas.session import Session
 from schemas.topics import OP_ERASE, OP_HEADER
 from serving.ranking.ranker import Ranked
 from stream import ranking as ranking_module
-from tests.kit.diary import LANE, Diary, Worker, click, play, until
+from tests.kit.diary import LANE, Diary, Worker, click, play
+from tests.kit.patience import until
 
 
 class Shelf:

@@ -30,7 +30,8 @@ from serving.state.succession import Succession
 from stream.ranking import Ranks
 from tests.kit import topic
 from tests.kit.bundles import publish
-from tests.kit.diary import Diary, Worker, click, play, until
+from tests.kit.diary import Diary, Worker, click, play
+from tests.kit.patience import until
 from tests.kit.shop import Shop
 from tests.kit.worker import Worker as KafkaWorker
 from tests.worlds import World, name

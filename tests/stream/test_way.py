@@ -11,7 +11,8 @@ from schemas.session import Session
 from schemas.topics import OP_ERASE, OP_HEADER
 from serving.ranking.ranker import Ranked
 from stream.stages import Stage
-from tests.kit.diary import NOW, Diary, Popular, Worker, click, play, until
+from tests.kit.diary import NOW, Diary, Popular, Worker, click, play
+from tests.kit.patience import until
 
 
 class Timed(Popular):
