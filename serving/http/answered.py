@@ -44,7 +44,7 @@ class Answered(Collector):
         yield requests
         seconds = HistogramMetricFamily(
             "nextclick_http_seconds",
-            "From a request read to its answer made; of a long poll, the waiting too.",
+            "From a request read to its answer made, without what it waited because it asked to.",
             labels=["route"],
         )
         for route, counts in list(self._counts.items()):

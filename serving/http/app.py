@@ -79,8 +79,8 @@ class App:
         except Exception:  # the outermost edge: one client's request must not end the others'
             log.exception("a request failed on a defect")
             answer = _UNFORESEEN.response()
-        status = answer.status if isinstance(answer, Response) else 200
-        self._metrics.answered.add(name, status, time.perf_counter() - began)
+        status, waited_s = (answer.status, answer.waited_s) if isinstance(answer, Response) else (200, 0.0)
+        self._metrics.answered.add(name, status, time.perf_counter() - began - waited_s)
         return answer.bearing(self._guard.headers(request))
 
     def _answer(

@@ -7,6 +7,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from serving.http.answered import Answered, Tally
+from serving.ranking.ranker import LESSER
 from serving.state.inventory import Inventory
 
 _LATENCY_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5, 30)
@@ -36,13 +37,17 @@ class Metrics(Inventory):
             "Lists answered by where they came from: cached here, read from Redis, ranked on demand, or a fallback.",
             "source",
         )
-        self.fallbacks = Counter(
-            "nextclick_http_fallbacks", "Lists that are not the session's own newest, and why.", ["reason"],
-            registry=registry,
+        self._fallbacks = Counter(
+            "nextclick_http_fallbacks", "Answers that are not what they would be with every service there, and why.",
+            ["reason"], registry=registry,
         )  # fmt: skip
         self.unchanged = Counter(
             "nextclick_http_not_modified", "Polls answered with 304: the client has it already.", registry=registry
         )
+        self.own_click_seconds = Histogram(
+            "nextclick_http_own_click_seconds", "From a poll that names a click to a list that knows it.",
+            buckets=_LATENCY_BUCKETS_S, registry=registry,
+        )  # fmt: skip
         self.behind = Counter(
             "nextclick_http_behind", "Waits for a list that knows a click which ended without it.", registry=registry
         )
@@ -64,6 +69,11 @@ class Metrics(Inventory):
             "nextclick_http_degraded", "1 for what this process does without at the moment.", ["service"],
             registry=registry,
         )  # fmt: skip
+
+    def fell_back(self, why: str | None) -> None:
+        """Also where the client has that answer already. What the ranker says of a session is no service missing."""
+        if why is not None and why not in LESSER:
+            self._fallbacks.labels(why).inc()
 
     def limited(self, by: str) -> None:
         self.limited_by.labels(by).inc()

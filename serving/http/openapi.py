@@ -176,7 +176,7 @@ def _parameters(operation: Operation[Any]) -> list[Parameter]:
             description=schema.get("description", ""),
             required=name in taken["required"],
             style="form" if schema.get("type") == "array" else "",
-            explode=False if schema.get("type") == "array" else UNSET,
+            explode=True if schema.get("type") == "array" else UNSET,
         )
         for name, schema in given.items()
     ]

@@ -2,7 +2,7 @@
 
 Its parameters are one msgspec struct: those that the path names come from the path, the rest from the
 query. What a field's Meta says is what a request is refused for and what openapi.json tells. A field that is a tuple
-is given once, its values separated by commas; one inside a value is written %2C.
+may be given again and again, and have commas between its values; one inside a value is written %2C.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ P = TypeVar("P", bound=msgspec.Struct)
 Answer = Response | Stream
 
 #: Of what a path or a query may have in it, more than any of ours needs.
-_PARAMETERS_MAX: Final = 16
+_PARAMETERS_MAX: Final = 128
 _NAMED: Final = re.compile(r"\{(\w+)\}")
 _VERSION: Final = re.compile(r"^/v\d+/")
 #: Where msgspec says what is wrong: "... - at `$.limit`".
@@ -59,7 +59,8 @@ Excluded = Annotated[
     tuple[ItemId, ...],
     Meta(
         max_length=60,
-        description="Items that are not to be in it, separated by commas; a comma within an id is written %2C.",
+        description="Items that are not to be in it: one each time it is given, or several with commas between them; a "
+        "comma within an id is written %2C.",
     ),
 ]
 
@@ -115,7 +116,8 @@ class Operation(Generic[P]):
     def parse(self, named: Mapping[str, str], query: str) -> P:
         """The parameters, or Refused with the name of the first that is wrong; never with one that is not ours."""
         known, lists = self.parameters.__struct_encode_fields__, _lists(self.parameters)
-        given: dict[str, str | list[str]] = {name: _decoded(name, value) for name, value in named.items()}
+        given: dict[str, str] = {name: _decoded(name, value) for name, value in named.items()}
+        several: dict[str, list[str]] = {}
         for name, value in _pairs(query):
             if name not in known:
                 ours = [each for each in known if each not in named]
@@ -123,9 +125,12 @@ class Operation(Generic[P]):
             if name in given:
                 raise Refused(400, "invalid", "it is given twice, or is part of the path", name)
             plain = value.replace("+", " ")
-            given[name] = _several(name, plain) if name in lists else _decoded(name, plain)
+            if name in lists:
+                several.setdefault(name, []).extend(_several(name, plain))
+            else:
+                given[name] = _decoded(name, plain)
         try:
-            return msgspec.convert(given, self.parameters, strict=False, dec_hook=wire.read_special)
+            return msgspec.convert(given | several, self.parameters, strict=False, dec_hook=wire.read_special)
         except msgspec.ValidationError as error:
             raise invalid(error, _words(self.parameters)) from None
 

@@ -105,9 +105,7 @@ class OnDemand:
         else:
             await its_turn()
         ranked = await self._turns.take(lambda: self._ranked(asked, placement, known, lacks))
-        # What the ranker says of a session is no service that is missing.
-        if ranked.fallback in {REDIS, BUNDLE}:
-            self._metrics.fallbacks.labels(ranked.fallback).inc()
+        self._metrics.fell_back(ranked.fallback)
         return Response(200, wire.ENCODER.encode(ranked), headers=(("Cache-Control", "private, no-store"),))
 
     async def list(

@@ -55,7 +55,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exclude: Excluded = ()
     fields: Annotated[
         tuple[ItemField, ...],
-        Meta(max_length=16, description="Of each item only these, separated by commas."),
+        Meta(max_length=16, description="Of each item only these, given as `exclude` is."),
     ] = ()
     wait: Annotated[
         int,
@@ -136,15 +136,17 @@ class Recommendations:
         if wanted.session_id is None:
             await its_turn()
         made, behind = await self._lists.make(wanted), False
+        began = self._clock()
         if asked.after is not None:
             made, behind = await self._after(asked, wanted, made)
         if asked.wait and matches(known, made):
             made = await self._changed(asked, wanted, made, known)
-        return self._response(made, known, behind=behind)
+        return self._response(made, known, self._clock() - began, behind=behind)
 
     async def _after(self, asked: Asked, wanted: Wanted, made: Made) -> tuple[Made, bool]:
         """The first list that knows the click; in time, else what there is, and that it is behind."""
         lane, _, offset = (asked.after or "").rpartition(".")
+        began = self._clock()
 
         def knows(made: Made) -> bool:
             return made.knows(lane, int(offset))
@@ -154,6 +156,8 @@ class Recommendations:
         behind = not knows(made)
         if behind:
             self._metrics.behind.inc()
+        else:
+            self._metrics.own_click_seconds.observe(self._clock() - began)
         return made, behind
 
     async def _changed(self, asked: Asked, wanted: Wanted, made: Made, known: str) -> Made:
@@ -173,16 +177,15 @@ class Recommendations:
                     return made
                 changed = await bell.wait(left)
 
-    def _response(self, made: Made, known: str, *, behind: bool) -> Response:
+    def _response(self, made: Made, known: str, waited_s: float, *, behind: bool) -> Response:
         headers = (*made.headers, ("Age", str(_age_s(made))))
         if behind:
             headers += (("Nextclick-Behind", "1"),)
+        self._metrics.fell_back(made.fallback)
         if matches(known, made):
             self._metrics.unchanged.inc()
-            return Response(304, headers=headers)
-        if made.fallback is not None:
-            self._metrics.fallbacks.labels(made.fallback).inc()
-        return Response(200, made.body, headers=headers)
+            return Response(304, headers=headers, waited_s=waited_s)
+        return Response(200, made.body, headers=headers, waited_s=waited_s)
 
 
 def matches(known: str, made: Made) -> bool:

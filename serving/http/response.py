@@ -19,9 +19,11 @@ class Response(msgspec.Struct, frozen=True):
     content_type: str = JSON
     #: Beside those that every answer bears.
     headers: Headers = ()
+    #: So much of the time that it took was the client's wish.
+    waited_s: float = 0.0
 
     def bearing(self, headers: Headers) -> Response:
-        return Response(self.status, self.body, self.content_type, self.headers + headers)
+        return Response(self.status, self.body, self.content_type, self.headers + headers, self.waited_s)
 
 
 class Stream(msgspec.Struct, frozen=True):

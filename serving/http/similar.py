@@ -193,10 +193,10 @@ class SimilarProducts:
             ("Cache-Control", "private, no-cache"),
             ("Nextclick-Model", version),
         )
+        self._metrics.fell_back(lacks)
         if tag in (each.strip().removeprefix("W/") for each in known.split(",")):
             self._metrics.unchanged.inc()
             return Response(304, headers=headers)
         if lacks is not None:
-            self._metrics.fallbacks.labels(lacks).inc()
             headers += (("Nextclick-Fallback", lacks),)
         return Response(200, body, headers=headers)

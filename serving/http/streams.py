@@ -123,6 +123,8 @@ class Streams:
                     name = _name([one for _, one in made])
                     fresh = [(placement, one) for placement, one in made if sent.get(placement) != one.etag]
                     if fresh and name != known:
+                        for _, one in fresh:
+                            self._metrics.fell_back(one.fallback)
                         yield _told(fresh, name)
                         spoke = self._clock()
                     elif self._clock() - spoke >= _PING_S:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
@@ -12,7 +14,11 @@ from msgspec import Meta
 from prometheus_client import CollectorRegistry
 
 from schemas import keys
+from schemas.errors import NextclickError
+from schemas.settings import Settings
+from serving.http.app import App
 from serving.http.bells import Bells
+from serving.http.guard import Guard
 from serving.http.lists import Made, Wanted, etag
 from serving.http.metrics import Metrics
 from serving.http.operations import invalid
@@ -20,6 +26,8 @@ from serving.http.problems import Refused
 from serving.http.recommendations import Asked, Recommendations
 from serving.http.request import Caller, Request
 from serving.http.response import Response
+from serving.state.gathered import Gathered
+from serving.state.pipeline import Call, Reply
 
 LANE = "0000abcd.3"
 OWN = Caller(session_id="s")
@@ -45,14 +53,26 @@ def made(body: bytes, offset: int | None, fallback: str | None = None) -> Made:
     return Made.of(body, "1.1.0", 1_000, "m1", fallback, applied)
 
 
+class Nobody:
+    """A Redis that is not asked: nobody is counted."""
+
+    async def each(self, calls: Sequence[Call]) -> list[Reply | NextclickError]:
+        raise AssertionError(calls)
+
+
 class Desk:
     def __init__(self) -> None:
         self.lists, self.bells = Lists(), Bells()
-        self.polls = Recommendations(self.lists, self.bells, Metrics(CollectorRegistry()))
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics(self.registry)
+        self.polls = Recommendations(self.lists, self.bells, self.metrics)
 
     async def ask(self, known: str = "", caller: Caller = OWN, **asked: Any) -> Response:
         headers = {"if-none-match": known} if known else {}
         return await self.polls.answer(Asked(session_id="s", **asked), Request("GET", "/", headers=headers), caller)
+
+    def count(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(f"nextclick_http_{name}", labels) or 0
 
     def store(self, new: Made) -> None:
         self.lists.own = new
@@ -148,6 +168,8 @@ def test_a_click_is_answered_by_the_first_list_that_knows_it() -> None:
         desk.store(made(b"third", 6))
         response = await asyncio.wait_for(asking, 1.5)
         assert (response.body, header(response, "Nextclick-Behind")) == (b"third", None)
+        assert desk.count("own_click_seconds_count") == 1
+        assert desk.count("own_click_seconds_sum") >= 0.1
 
     played(scene)
 
@@ -156,6 +178,7 @@ def test_a_click_that_no_list_knows_in_time_is_answered_with_what_there_is() -> 
     async def scene(desk: Desk) -> None:
         response = await desk.ask(after=f"{LANE}.9")
         assert (response.body, header(response, "Nextclick-Behind")) == (b"first", "1")
+        assert (desk.count("behind_total"), desk.count("own_click_seconds_count")) == (1, 0)
 
     played(scene)
 
@@ -173,9 +196,17 @@ def test_whoever_waits_is_answered_when_the_process_ends() -> None:
 
 @pytest.mark.parametrize(
     ("query", "items"),
-    [("exclude=a,b", ("a", "b")), ("exclude=a%2Cb,c%20d+e", ("a,b", "c d e")), ("exclude=", ()), ("", ())],
+    [
+        ("exclude=a,b", ("a", "b")),
+        ("exclude=a&limit=3&exclude=b", ("a", "b")),
+        (urlencode([("exclude", "a,b"), ("exclude", "c")]), ("a,b", "c")),
+        ("exclude=a%2Cb,c%20d+e&exclude=f", ("a,b", "c d e", "f")),
+        ("&".join(f"exclude={number}" for number in range(60)), tuple(map(str, range(60)))),
+        ("exclude=", ()),
+        ("", ()),
+    ],
 )
-def test_items_to_leave_out_are_separated_by_commas_and_may_have_encoded_ones_in_them(
+def test_items_to_leave_out_are_given_one_by_one_or_with_commas_and_may_have_encoded_ones_in_them(
     query: str, items: tuple[str, ...]
 ) -> None:
     [operation] = Desk().polls.operations()
@@ -187,7 +218,8 @@ def test_items_to_leave_out_are_separated_by_commas_and_may_have_encoded_ones_in
     [("limit=0", "limit"), ("limit=31", "limit"), ("limit=x", "limit"), ("wait=26", "wait"), ("after=1", "after"),
      ("fields=item_id,nothing", "fields[1]"), ("placement=%20", "placement"), ("limit=1&limit=2", "limit"),
      ("exclude=a,,b", "exclude[1]"), ("exclude=a,%00", "exclude[1]"), ("exclude=%ff", "exclude"),
-     ("exclude=" + ",".join(map(str, range(61))), "exclude"), ("exclude=a&exclude=b", "exclude")],
+     ("exclude=" + ",".join(map(str, range(61))), "exclude"), ("exclude=a&exclude=%00", "exclude[1]"),
+     ("&".join(f"exclude={number}" for number in range(61)), "exclude")],
 )  # fmt: skip
 def test_a_parameter_that_is_not_what_it_must_be_is_refused_by_name(query: str, field: str) -> None:
     [operation] = Desk().polls.operations()
@@ -251,5 +283,40 @@ def test_whoever_is_woken_by_a_new_list_asks_for_it_whole_at_once() -> None:
         desk.store(made(b"second", 5))
         assert (await asking).body == b"second"
         assert desk.lists.changed == [False, False, True]
+
+    played(scene)
+
+
+def test_what_a_client_waits_because_it_asks_to_is_not_counted_as_what_the_endpoint_takes() -> None:
+    async def scene(desk: Desk) -> None:
+        guard = Guard(Settings(security="off"), Gathered(Nobody()), desk.metrics)
+        app = App(desk.polls.operations(), guard, desk.metrics)
+        began = time.perf_counter()
+        answer = await app(Request("GET", "/v1/recommendations/s", "wait=1", {"if-none-match": etag(b"first")}))
+        waited_s = time.perf_counter() - began
+        assert isinstance(answer, Response)
+        assert answer.status == 304
+        assert desk.count("seconds_sum", route="/v1/recommendations/{session_id}") < waited_s / 2
+
+    played(scene)
+
+
+@pytest.mark.parametrize("why", ["popular", "redis", "bundle", "busy", "nothing"])
+def test_an_answer_that_lacks_a_service_is_counted_also_when_the_client_has_it(why: str) -> None:
+    async def scene(desk: Desk) -> None:
+        desk.lists.own = made(b"first", 4, fallback=why)
+        assert (await desk.ask()).status == 200
+        assert (await desk.ask(etag(b"first"))).status == 304
+        assert desk.count("fallbacks_total", reason=why) == 2
+
+    played(scene)
+
+
+@pytest.mark.parametrize("why", ["reciprocal_rank", "not_finite", "unknown_items", "empty_session"])
+def test_what_the_ranker_says_of_an_order_is_no_service_that_is_missing(why: str) -> None:
+    async def scene(desk: Desk) -> None:
+        desk.lists.own = made(b"first", 4, fallback=why)
+        assert header(await desk.ask(), "Nextclick-Fallback") == why
+        assert desk.count("fallbacks_total", reason=why) == 0
 
     played(scene)

@@ -27,17 +27,19 @@ AT_ONCE_S = 1.5
 class Lists:
     def __init__(self) -> None:
         self.bodies = {"default": b"first", "basket": b"other"}
+        self.fallback: str | None = None
 
     async def make(self, wanted: Wanted, *, changed: bool = False) -> Made:
         body = self.bodies[wanted.placement] if wanted.session_id == "s" else b"popular"
-        return Made.of(body, "1.1.0", 1_000, "m1", None)
+        return Made.of(body, "1.1.0", 1_000, "m1", self.fallback)
 
 
 class Desk:
     def __init__(self, most: int = 10) -> None:
         self.lists, self.bells = Lists(), Bells()
         placements = Placements({name: Placement(name=name) for name in self.lists.bodies})
-        self.streams = Streams(self.lists, self.bells, placements, Metrics(CollectorRegistry()), most)
+        self.registry = CollectorRegistry()
+        self.streams = Streams(self.lists, self.bells, placements, Metrics(self.registry), most)
 
     async def open(self, known: str = "", caller: Caller = OWN, **asked: Any) -> AsyncGenerator[bytes, None]:
         headers = {"last-event-id": known} if known else {}
@@ -99,6 +101,17 @@ def test_one_stream_serves_every_placement_of_a_page_and_its_last_event_names_th
         desk.store(b"second")
         told = await asyncio.wait_for(coming, AT_ONCE_S)
         assert (told.count(b"event: "), b"data: second" in told) == (1, True)
+
+    played(scene)
+
+
+def test_an_event_that_lacks_a_service_is_counted() -> None:
+    async def scene(desk: Desk) -> None:
+        desk.lists.fallback = "redis"
+        parts = await desk.open()
+        await anext(parts)
+        await parts.aclose()
+        assert desk.registry.get_sample_value("nextclick_http_fallbacks_total", {"reason": "redis"}) == 1
 
     played(scene)
 

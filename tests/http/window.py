@@ -18,7 +18,7 @@ from serving.http.response import Response
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_id: Annotated[SessionId, Meta(description="Whose list.")]
     limit: Annotated[int, Meta(ge=1, le=30, description="How many items at most.")] = 30
-    exclude: Annotated[tuple[ItemId, ...], Meta(max_length=60, description="Item ids, separated by commas.")] = ()
+    exclude: Annotated[tuple[ItemId, ...], Meta(max_length=60, description="Item ids.")] = ()
     market: Annotated[str, Meta(max_length=64)] | None = None
 
 
