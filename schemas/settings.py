@@ -260,8 +260,8 @@ class Settings:
         80,
         5,
         2_000,
-        "Milliseconds that a request waits for Redis; then it is answered from what the process knows, and for a "
-        "moment nobody asks Redis.",
+        "Milliseconds that a request waits without an answer of Redis; then it is answered from what the process "
+        "knows, and for a moment nobody asks Redis.",
     )
     drain_s: int = number(
         3,
