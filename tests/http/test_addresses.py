@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.http.addresses import Proxies, subscriber
-from tests.kit.doors import UNHURRIED
 
 BEHIND = Proxies.read("10.0.0.0/8,fd00::/8")
 
@@ -32,13 +31,11 @@ def test_it_is_the_nearest_that_is_no_proxy_of_ours(peer: str, forwarded: str, c
     assert BEHIND.client(peer, forwarded) == client
 
 
-@UNHURRIED
 @given(st.text())
 def test_what_a_client_writes_before_its_own_address_changes_nothing(written: str) -> None:
     assert BEHIND.client("10.0.0.1", f"{written}, 198.51.100.9") == "198.51.100.9"
 
 
-@UNHURRIED
 @given(st.text())
 def test_without_proxies_nothing_that_is_written_is_believed(written: str) -> None:
     assert Proxies.read("").client("192.0.2.1", written) == "192.0.2.1"

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from serving.http.cors import Cors
 from serving.http.request import Request
-from tests.kit.doors import UNHURRIED
 
 SHOP = "https://shop.example"
 CORS = Cors([SHOP, "https://m.shop.example:8443"])
@@ -29,7 +28,6 @@ def test_an_origin_on_the_list_may_read_answers_and_what_they_say_of_themselves(
     assert {"ETag", "Nextclick-Behind", "Retry-After"} <= set(told["Access-Control-Expose-Headers"].split(", "))
 
 
-@UNHURRIED
 @given(
     st.text()
     | st.sampled_from(

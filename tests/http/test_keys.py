@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from serving.http import keys
 from serving.http.keys import SiteKeys, entry, made
-from tests.kit.doors import UNHURRIED
 
 OLD, NEW = made(b"\1" * keys.RANDOM_BYTES), made(b"\2" * keys.RANDOM_BYTES)
 ENTRIES = f"{entry('old', OLD)},{entry('new', NEW)}"
@@ -23,7 +22,6 @@ def test_while_one_key_takes_the_others_place_both_are_good() -> None:
     assert SiteKeys.read(entry("new", NEW)).name_of(OLD) is None
 
 
-@UNHURRIED
 @given(st.text() | st.sampled_from([OLD[:-1], NEW + "=", OLD.upper(), "", "\ud800", entry("old", OLD)]))
 def test_what_is_no_key_is_no_key(other: str) -> None:
     assert BOTH.name_of(other) is None

@@ -21,7 +21,7 @@ from serving.state.gathered import Gathered
 from serving.state.limits import BUCKET_GRACE_MS
 from serving.state.pipeline import Call, Pipeline, Reply
 from tests.kit import rungs
-from tests.kit.doors import UNHURRIED, Remembering
+from tests.kit.doors import Remembering
 from tests.kit.redis_server import FLEETING, RedisServer
 
 #: So slow that no token comes back while a test runs.
@@ -38,7 +38,6 @@ def one(rate: Rate, by: By = "address") -> Bucket:
     return rate.bucket(by, keys.bucket(by, secrets.token_hex(8)))
 
 
-@UNHURRIED
 @given(rates, st.lists(st.integers(0, 2_000_000), max_size=60))
 def test_nobody_gets_more_than_the_burst_and_what_has_come_since(rate: Rate, pauses: list[int]) -> None:
     own, bucket, now = Buckets(), one(rate), NOW_US
@@ -49,14 +48,12 @@ def test_nobody_gets_more_than_the_burst_and_what_has_come_since(rate: Rate, pau
         assert got <= rate.burst + (now - NOW_US) / bucket.interval_us
 
 
-@UNHURRIED
 @given(rates, st.integers(1, 60))
 def test_whoever_asks_no_oftener_than_the_rate_is_never_refused(rate: Rate, times: int) -> None:
     own, bucket = Buckets(), one(rate)
     assert [own.take([bucket], NOW_US + n * bucket.interval_us) for n in range(times)] == [None] * times
 
 
-@UNHURRIED
 @given(rates, st.integers(0, 1_000_000))
 def test_whoever_is_refused_is_admitted_when_told_and_not_before(rate: Rate, later: int) -> None:
     own, bucket = Buckets(), one(rate)
@@ -81,7 +78,6 @@ def test_a_request_that_is_refused_takes_nothing() -> None:
     assert [own.take([wide], NOW_US) for _ in range(8)] == [None] * 8
 
 
-@UNHURRIED
 @given(rates, st.integers(NOW_US, 2**53))
 def test_a_clock_that_was_set_back_empties_a_bucket_at_the_worst(rate: Rate, full_at: int) -> None:
     own, bucket = Buckets(), one(rate)

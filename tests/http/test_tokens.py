@@ -13,7 +13,7 @@ from schemas.errors import SettingsError
 from schemas.setting import Secret
 from serving.http import tokens
 from serving.http.tokens import SigningKey, Tokens, made_secret, read_secrets
-from tests.kit.doors import NOW, SITE, UNHURRIED
+from tests.kit.doors import NOW, SITE
 
 OLD, NEW = SigningKey("t1", b"1" * 32), SigningKey("t2", b"2" * 32)
 OURS = Tokens(SITE, [NEW, OLD])
@@ -27,7 +27,6 @@ user_ids = st.none() | st.text(
 )
 
 
-@UNHURRIED
 @given(session_ids, user_ids)
 def test_what_was_minted_is_believed(session_id: str, user_id: str | None) -> None:
     claims = OURS.verify(OURS.mint(session_id, user_id, ttl_s=60, now=NOW), NOW)
@@ -36,21 +35,18 @@ def test_what_was_minted_is_believed(session_id: str, user_id: str | None) -> No
     assert (claims.sid, claims.uid) == (session_id, user_id)
 
 
-@UNHURRIED
 @given(st.integers(0, len(MINTED) - 1), st.characters())
 def test_any_altered_character_proves_nothing(at: int, other: str) -> None:
     altered = MINTED[:at] + other + MINTED[at + 1 :]
     assert altered == MINTED or OURS.verify(altered, NOW) is None
 
 
-@UNHURRIED
 @given(st.integers(0, len(MINTED)), st.text(max_size=3))
 def test_a_token_with_something_left_out_or_put_in_proves_nothing(at: int, more: str) -> None:
     for altered in (MINTED[:at], MINTED[at:], MINTED[:at] + more + MINTED[at:]):
         assert altered == MINTED or OURS.verify(altered, NOW) is None
 
 
-@UNHURRIED
 @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")))
 def test_what_nobody_signed_proves_nothing(anything: str) -> None:
     assert OURS.verify(anything, NOW) is None

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
-from hypothesis import settings
-
 from schemas.setting import Secret
 from schemas.settings import Settings
 from serving.http.buckets import By
@@ -18,9 +16,6 @@ KEY: Final = "pub_of-the-tests"
 SIGNING: Final = Secret("t1:a-secret-that-is-known-to-every-test")
 SITE: Final = "shop"
 NOW: Final = 1_800_000_000.0
-
-#: No machine is too slow for a law.
-UNHURRIED: Final = settings(deadline=None)
 
 
 def guarded(**chosen: Any) -> Settings:

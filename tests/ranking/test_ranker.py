@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.item import Item
@@ -35,7 +35,6 @@ def shop(items: int, drop_last_item: bool = False, led_by: float | None = None) 
     return ranker if led_by is None else led(ranker, Signpost(items, led_by))
 
 
-@settings(deadline=None)  # the first example compiles
 @given(
     items=st.sampled_from(SIZES),
     clicked=st.lists(st.integers(0, 700), max_size=50),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.ranking import recent
@@ -33,7 +33,6 @@ def test_a_place_fits_its_array() -> None:
     assert np.iinfo(np.uint8).max >= recent.LENGTH_MAX - 1
 
 
-@settings(deadline=None)
 @given(HISTORIES, st.integers(1, 4))
 def test_an_item_knows_its_newest_visitors_and_where_they_had_it_last(past: list[list[int]], most: int) -> None:
     found = Recent.make(Sessions.listed(past, 5), most)
@@ -44,7 +43,6 @@ def test_an_item_knows_its_newest_visitors_and_where_they_had_it_last(past: list
         assert found.places[part].tolist() == [len(past[s]) - 1 - past[s][::-1].index(item) for s in visitors]
 
 
-@settings(deadline=None)
 @given(HISTORIES, st.lists(st.integers(0, 4), unique=True))
 def test_sessions_are_met_by_all_they_share(past: list[list[int]], voters: list[int]) -> None:
     # given

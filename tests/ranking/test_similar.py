@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -52,7 +52,6 @@ def some() -> list[str]:
     return list(bundle().table.ids)[5:1_000:50]
 
 
-@settings(deadline=None)  # the first example compiles
 @given(
     anchor=st.integers(0, 39),
     seen=st.lists(st.integers(0, 45), max_size=30),

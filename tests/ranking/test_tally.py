@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -25,11 +25,8 @@ from serving.ranking.tally import (
 )
 
 KEYS = st.integers(0, 2**31 - 1)
-#: The first example compiles a kernel.
-UNHURRIED = settings(deadline=None)
 
 
-@UNHURRIED
 @given(st.lists(KEYS | st.integers(0, 9)))
 def test_every_key_has_one_place_in_the_order_of_arrival(keys: list[int]) -> None:
     # given
@@ -46,14 +43,12 @@ def test_every_key_has_one_place_in_the_order_of_arrival(keys: list[int]) -> Non
     assert find(table, known, next(key for key in range(len(keys) + 1) if key not in keys)) == -1
 
 
-@UNHURRIED
 @given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(0, 5), min_size=1, max_size=300), st.data())
 def test_the_nth_is_what_stands_there_in_order(keys: list[int], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(keys) - 1))
     assert nth(np.array(keys, dtype=np.int64), at) == sorted(keys)[at]
 
 
-@UNHURRIED
 @given(
     st.lists(st.tuples(KEYS, st.integers(-3, 9) | st.floats(0, 1e30)), unique_by=lambda pair: pair[0]),
     st.integers(1, 40),
@@ -74,7 +69,6 @@ def test_the_leading_are_the_best_where_they_stand(pairs: list[tuple[int, float]
     assert rows.tolist() == sorted(rows.tolist())
 
 
-@UNHURRIED
 @given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(0, 5), max_size=300), st.integers(0, 310))
 def test_the_smallest_come_first_in_order(keys: list[int], limit: int) -> None:
     array = np.array(keys, dtype=np.int64)
@@ -90,7 +84,6 @@ def test_keys_in_any_order_are_sorted(keys: list[int]) -> None:
     assert array.tolist() == sorted(keys)
 
 
-@UNHURRIED
 @given(st.dictionaries(KEYS, st.floats(0, 1e30) | st.sampled_from([0.0, 0.25, 0.5]), max_size=200), st.integers(0, 50))
 def test_the_best_come_first_and_equal_ones_by_index(worths: dict[int, float], limit: int) -> None:
     # when
@@ -113,7 +106,6 @@ def poll(votes: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.float3
     return elected(table, items, sums, strongest, count, np.arange(10, 14, dtype=np.int32), 100)
 
 
-@UNHURRIED
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 64), st.integers(0, 3)), max_size=60))
 def test_votes_are_summed_and_the_strongest_voter_is_named(votes: list[tuple[int, int, int]]) -> None:
     # when
@@ -127,7 +119,6 @@ def test_votes_are_summed_and_the_strongest_voter_is_named(votes: list[tuple[int
     assert set(ids.tolist()) == {item for item, _, _ in votes}
 
 
-@UNHURRIED
 @given(st.lists(st.integers(0, 9)), st.integers(0, 12))
 def test_the_latest_are_the_last_different_ones(items: list[int], limit: int) -> None:
     found = latest(np.array(items, dtype=np.int32), limit)

@@ -41,7 +41,7 @@ def folded(traces: Iterable[Trace], profile: Profile | None = None) -> Profile:
     return profile
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(seed=st.integers(0, 2**32), lanes=st.integers(1, 4), length=st.integers(1, 150))
 def test_whatever_order_the_partitions_are_folded_in_the_bytes_are_the_same(seed: int, lanes: int, length: int) -> None:
     random = Random(seed)
@@ -55,7 +55,7 @@ def test_whatever_order_the_partitions_are_folded_in_the_bytes_are_the_same(seed
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 2**32), length=st.integers(1, 400))
 def test_what_is_kept_is_what_one_sum_over_all_of_it_would_keep(seed: int, length: int) -> None:
     """The fold drops as it goes; here everything is summed first, and the latest are taken of that."""

@@ -300,9 +300,9 @@ class Deliveries(RuleBasedStateMachine):
 
 
 def test_any_interleaving_of_deliveries_is_the_fold_of_a_prefix() -> None:
-    run_state_machine_as_test(Deliveries, settings=settings(max_examples=100, stateful_step_count=50, deadline=None))
+    run_state_machine_as_test(Deliveries, settings=settings(max_examples=100, stateful_step_count=50))
 
 
 @pytest.mark.chaos
 def test_any_interleaving_of_deliveries_is_the_fold_of_a_prefix_at_length() -> None:
-    run_state_machine_as_test(Deliveries, settings=settings(max_examples=1_000, stateful_step_count=50, deadline=None))
+    run_state_machine_as_test(Deliveries, settings=settings(max_examples=1_000, stateful_step_count=50))

@@ -206,7 +206,7 @@ def test_a_pickle_is_refused(copy: Copy) -> None:
     assert "plain array" in copy.refusal().detail
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_file_cut_anywhere_is_refused(whole: Path, tmp_path: Path, data: st.DataObject) -> None:
     # given
@@ -222,7 +222,7 @@ def test_a_file_cut_anywhere_is_refused(whole: Path, tmp_path: Path, data: st.Da
         bundles.load(copy.path)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_flipped_byte_is_refused_or_harmless(whole: Path, tmp_path: Path, data: st.DataObject) -> None:
     # given

@@ -15,7 +15,7 @@ from typing import ClassVar, Final, TypeVar, cast
 
 import pytest
 import redis
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
@@ -369,8 +369,6 @@ def test_no_order_of_things_keeps_or_brings_back_what_was_erased_or_came_without
             settings=settings(
                 max_examples=examples,
                 stateful_step_count=steps,
-                deadline=None,
-                suppress_health_check=[HealthCheck.too_slow],
             ),
         )
     finally:

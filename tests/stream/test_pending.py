@@ -246,9 +246,9 @@ class Shop(RuleBasedStateMachine):
 
 
 def test_no_order_of_things_loses_a_list() -> None:
-    run_state_machine_as_test(Shop, settings=settings(max_examples=200, stateful_step_count=40, deadline=None))
+    run_state_machine_as_test(Shop, settings=settings(max_examples=200, stateful_step_count=40))
 
 
 @pytest.mark.chaos
 def test_no_order_of_things_loses_a_list_at_length() -> None:
-    run_state_machine_as_test(Shop, settings=settings(max_examples=3_000, stateful_step_count=80, deadline=None))
+    run_state_machine_as_test(Shop, settings=settings(max_examples=3_000, stateful_step_count=80))

@@ -306,7 +306,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STEPS)
 def test_whatever_is_killed_restored_or_emptied_sessions_and_profiles_are_the_fold_of_the_log(
     steps: list[tuple[str, int]],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.recommendation import STORED
@@ -14,7 +14,6 @@ ITEMS = st.integers(0, 30).map("item-{}".format)
 LISTS = st.lists(ITEMS, max_size=STORED, unique=True)
 
 
-@settings(deadline=None)
 @given(
     puts=st.lists(st.tuples(st.integers(0, 8).map("s{}".format), LISTS), max_size=30),
     gone=st.sets(ITEMS, max_size=5),

@@ -147,7 +147,7 @@ def counted_by_row(rows: Sequence[tuple[object, ...]]) -> tuple[dict[str, int], 
 
 
 @given(_rows, st.sampled_from([Choice(), Choice(since_ms=MS + 2), Choice(until_ms=MS + 3, dedupe=True, idle_ms=1)]))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_audited_is_what_is_gathered_and_from_files_as_from_memory(
     tmp_path: Path, rows: Sequence[tuple[object, ...]], choice: Choice
 ) -> None:

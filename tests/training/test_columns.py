@@ -135,7 +135,7 @@ def packed(data: bytes, ending: str) -> bytes:
 @pytest.mark.parametrize("name", ["log.csv", "log.tsv", "log.ndjson", "log.parquet", "log.txt"])
 @given(data=st.binary(max_size=400))
 @example(data=b"session_id,item_id,ts\ns,a,1700000000\n\xff,\x00\n")
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_in_a_file_gives_events_or_one_sentence(
     tmp_path: Path, name: str, ending: str, data: bytes
 ) -> None:
@@ -269,7 +269,7 @@ def test_a_decoder_that_breaks_down_costs_the_file_and_not_the_program(
     assert "\n" not in str(refused.value)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_in_parquet_gives_events_or_one_sentence(tmp_path: Path, place: float, bit: int) -> None:
     path = stored(tmp_path / "log.parquet", [("s", f"i{at % 9}", MS + at) for at in range(300)])

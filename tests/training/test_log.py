@@ -289,7 +289,7 @@ _events = st.fixed_dictionaries(
 
 
 @given(st.lists(_events, min_size=1, max_size=6))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_columns_are_held_to_the_rules_of_a_single_click(tmp_path: Path, events: list[dict[str, object]]) -> None:
     """Read together or each by itself, the same events are taken: one row at fault touches no other."""
     # given

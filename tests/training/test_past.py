@@ -187,7 +187,7 @@ rows_of_any_order = st.lists(
 
 
 @given(rows_of_any_order)
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_log_gathers_to_the_same_sessions_from_memory_and_from_files_in_blocks_of_any_size(
     tmp_path: Path, rows: list[Row]
 ) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -25,7 +25,6 @@ from training.rehearsal import Scene, Split, examples, scenes
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SHOPS = st.lists(
     st.tuples(st.integers(0, 60 * HOUR_MS), st.lists(st.integers(0, 3 * HOUR_MS), max_size=5)), max_size=40
 )
@@ -44,7 +43,6 @@ def begun(sessions: Sessions) -> list[int]:
     return found
 
 
-@UNHURRIED
 @given(shop=SHOPS, most=st.integers(1, 60), enough=st.integers(0, 60), clocked=st.booleans())
 def test_the_period_is_the_end_of_the_log_and_nothing_of_it_lies_before(
     shop: list[tuple[int, list[int]]], most: int, enough: int, clocked: bool
@@ -70,7 +68,6 @@ def test_the_period_is_the_end_of_the_log_and_nothing_of_it_lies_before(
         assert len(split.base.items) == len(log.items) - len(period.items)
 
 
-@UNHURRIED
 @given(shop=SHOPS, enough=st.integers(0, 60), clocked=st.booleans())
 def test_the_period_is_as_long_as_it_may_be(shop: list[tuple[int, list[int]]], enough: int, clocked: bool) -> None:
     # given
@@ -111,7 +108,6 @@ class Counting:
         return Counting(self.table, [past])
 
 
-@UNHURRIED
 @given(shop=st.lists(st.tuples(st.integers(0, 20 * HOUR_MS), st.lists(st.integers(1, HOUR_MS), min_size=1, max_size=4)),
                      min_size=10, max_size=40), refreshes=st.integers(1, 5))  # fmt: skip
 def test_counts_that_are_made_again_hold_nothing_of_who_is_asked_nor_of_what_comes_later(

@@ -210,7 +210,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(text=TEXTS)
 def test_whatever_a_shop_calls_its_things_is_text_and_no_tag(facts: Facts, text: str) -> None:
     # when
@@ -223,7 +223,7 @@ def test_whatever_a_shop_calls_its_things_is_text_and_no_tag(facts: Facts, text:
 
 
 @given(text=TEXTS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_no_text_leaves_its_line_of_the_card(facts: Facts, text: str) -> None:
     # when
     lines, plain = (card(everywhere(facts, each)).split("\n") for each in (text, "x"))

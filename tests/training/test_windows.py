@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.ranking.sessions import Sessions
@@ -38,7 +38,6 @@ def rows(batch: Batch) -> list[list[int]]:
     return [items[len(items) - length - 1 :].tolist() for items, length in zip(batch.items, batch.lengths, strict=True)]
 
 
-@settings(deadline=None)
 @given(lengths=LENGTHS, length=LENGTH, seed=SEED)
 def test_every_event_after_the_first_of_its_session_is_a_target_once(
     lengths: list[int], length: int, seed: int
@@ -56,7 +55,6 @@ def test_every_event_after_the_first_of_its_session_is_a_target_once(
     assert targets == Counter(set(range(sum(lengths))) - set(starts))
 
 
-@settings(deadline=None)
 @given(lengths=LENGTHS, length=LENGTH)
 def test_a_target_has_half_a_window_behind_it_or_its_whole_session(lengths: list[int], length: int) -> None:
     windows = cut(lengths, length)
@@ -69,7 +67,6 @@ def test_a_target_has_half_a_window_behind_it_or_its_whole_session(lengths: list
                 assert behind <= length
 
 
-@settings(deadline=None)
 @given(lengths=LENGTHS, length=LENGTH)
 def test_a_window_stands_at_the_end_of_its_row_and_nothing_before_it_counts(lengths: list[int], length: int) -> None:
     windows = cut(lengths, length)
@@ -90,7 +87,6 @@ def test_a_window_stands_at_the_end_of_its_row_and_nothing_before_it_counts(leng
             assert batch.gaps[row, before:].tolist() == gaps
 
 
-@settings(deadline=None)
 @given(lengths=LENGTHS, length=LENGTH, targets=st.integers(1, 500), seed=SEED)
 def test_the_batches_hold_every_window_once_and_no_more_than_they_should(
     lengths: list[int], length: int, targets: int, seed: int

@@ -5,16 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from hypothesis import settings
 from hypothesis import strategies as st
 
 Scores = dict[int, float]
 
 #: Sessions of a shop with six items.
 HISTORIES: Final = st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=7), max_size=10)
-
-#: The first example compiles a kernel.
-UNHURRIED: Final = settings(deadline=None)
 
 
 def latest(session: list[int]) -> list[int]:

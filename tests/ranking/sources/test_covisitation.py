@@ -12,7 +12,7 @@ from serving.ranking.sources.covisitation import Covisitation
 from serving.ranking.sources.source import Source
 from tests import worlds
 from tests.ranking.sources.laws import SourceLaws, query, scored
-from tests.ranking.sources.plain import HISTORIES, UNHURRIED, Scores, ages, in_half, latest
+from tests.ranking.sources.plain import HISTORIES, Scores, ages, in_half, latest
 from tests.worlds import World
 
 
@@ -53,7 +53,6 @@ class TestCovisitation(SourceLaws):
         found = Covisitation.fit(World(3, ((0, 1), (0, 2))).log).candidates(query(0), 10)
         assert found.ids.tolist() == [2, 1]
 
-    @UNHURRIED
     @given(HISTORIES, st.lists(st.integers(0, 5), max_size=12))
     def test_it_counts_as_a_plain_loop_would(self, past: list[list[int]], session: list[int]) -> None:
         world = World(6, tuple(map(tuple, past)))

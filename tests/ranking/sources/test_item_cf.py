@@ -10,7 +10,7 @@ from serving.ranking.sources.item_cf import ItemCf
 from serving.ranking.sources.source import Source
 from tests import worlds
 from tests.ranking.sources.laws import SourceLaws, query, scored
-from tests.ranking.sources.plain import HISTORIES, UNHURRIED, Scores, in_half, latest
+from tests.ranking.sources.plain import HISTORIES, Scores, in_half, latest
 from tests.worlds import World
 
 
@@ -34,7 +34,6 @@ class TestItemCf(SourceLaws):
         # then
         assert scored(found) == {1: 0.5}
 
-    @UNHURRIED
     @given(HISTORIES, st.lists(st.integers(0, 5), max_size=12))
     def test_it_counts_as_a_plain_loop_would(self, past: list[list[int]], session: list[int]) -> None:
         world = World(6, tuple(map(tuple, past)))

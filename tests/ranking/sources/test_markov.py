@@ -13,7 +13,7 @@ from serving.ranking.sources.markov import Markov
 from serving.ranking.sources.source import Source
 from tests import worlds
 from tests.ranking.sources.laws import SourceLaws, query, scored
-from tests.ranking.sources.plain import HISTORIES, UNHURRIED
+from tests.ranking.sources.plain import HISTORIES
 from tests.worlds import World
 
 
@@ -33,7 +33,6 @@ class TestMarkov(SourceLaws):
         found = Markov.fit(World(4, ((0, 3), (0, 1), (0, 2))).log).candidates(query(0), 10)
         assert found.ids.tolist() == [1, 2, 3]
 
-    @UNHURRIED
     @given(HISTORIES, st.integers(0, 5))
     def test_scores_are_the_shares_of_the_steps_that_leave_an_item(self, past: list[list[int]], last: int) -> None:
         # given

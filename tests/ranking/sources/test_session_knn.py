@@ -12,7 +12,7 @@ from serving.ranking.sources.session_knn import SessionKnn
 from serving.ranking.sources.source import Source
 from tests import worlds
 from tests.ranking.sources.laws import SourceLaws, query, scored
-from tests.ranking.sources.plain import HISTORIES, UNHURRIED, Scores, latest
+from tests.ranking.sources.plain import HISTORIES, Scores, latest
 from tests.worlds import World
 
 
@@ -68,7 +68,6 @@ class TestSessionKnn(SourceLaws):
         # then
         assert set(source.candidates(query(0), 10).ids.tolist()) == {2, 3}
 
-    @UNHURRIED
     @given(HISTORIES, st.lists(st.integers(0, 5), max_size=12))
     def test_it_counts_as_a_plain_loop_would(self, past: list[list[int]], session: list[int]) -> None:
         world = World(6, tuple(map(tuple, past)))

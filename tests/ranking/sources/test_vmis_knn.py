@@ -12,7 +12,7 @@ from serving.ranking.sources import vmis_knn
 from serving.ranking.sources.source import Source
 from serving.ranking.sources.vmis_knn import VmisKnn
 from tests.ranking.sources.laws import SourceLaws, query, scored
-from tests.ranking.sources.plain import HISTORIES, UNHURRIED, Scores, latest
+from tests.ranking.sources.plain import HISTORIES, Scores, latest
 from tests.worlds import World
 
 
@@ -53,7 +53,6 @@ class TestVmisKnn(SourceLaws):
         # then
         assert set(found.ids.tolist()) == {0, 2, 3}
 
-    @UNHURRIED
     @given(HISTORIES, st.lists(st.integers(0, 5), max_size=14))
     def test_it_counts_as_a_plain_loop_would(self, past: list[list[int]], session: list[int]) -> None:
         world = World(6, tuple(map(tuple, past)))
