@@ -18,7 +18,7 @@ from msgspec import UNSET, Meta, UnsetType
 from schemas.recommendation import PUBLISHED, Reason, Recommendation
 from schemas.wire import ItemId, SessionId
 from serving.http.begun import its_turn
-from serving.http.bells import Bells
+from serving.http.bells import Bell, Bells
 from serving.http.lists import Made, Makes, Wanted
 from serving.http.metrics import Metrics
 from serving.http.operations import Excluded, Operation
@@ -135,24 +135,28 @@ class Recommendations:
         known = request.headers.get("if-none-match", "")
         if wanted.session_id is None:
             await its_turn()
-        made, behind = await self._lists.make(wanted), False
-        began = self._clock()
-        if asked.after is not None:
-            made, behind = await self._after(asked, wanted, made)
-        if asked.wait and matches(known, made):
-            made = await self._changed(asked, wanted, made, known)
-        return self._response(made, known, self._clock() - began, behind=behind)
+        if asked.after is None and not asked.wait:
+            return self._response(await self._lists.make(wanted), known)
+        # Heard from before the first look on. A session that is not the caller's is waited for all the same, so that
+        # its being there does not show.
+        with self._bells.heard(asked.session_id) as bell:
+            made, behind = await self._lists.make(wanted), False
+            began = self._clock()
+            if asked.after is not None:
+                made, behind = await self._after(asked.after, wanted, made, bell)
+            if asked.wait and matches(known, made):
+                made = await self._wait(wanted, made, bell, asked.wait, lambda made: not matches(known, made))
+            return self._response(made, known, self._clock() - began, behind=behind)
 
-    async def _after(self, asked: Asked, wanted: Wanted, made: Made) -> tuple[Made, bool]:
+    async def _after(self, position: str, wanted: Wanted, made: Made, bell: Bell) -> tuple[Made, bool]:
         """The first list that knows the click; in time, else what there is, and that it is behind."""
-        lane, _, offset = (asked.after or "").rpartition(".")
+        lane, _, offset = position.rpartition(".")
         began = self._clock()
 
         def knows(made: Made) -> bool:
             return made.knows(lane, int(offset))
 
-        if not knows(made):
-            made = await self._wait(asked.session_id, wanted, made, _AFTER_S, knows)
+        made = await self._wait(wanted, made, bell, _AFTER_S, knows)
         behind = not knows(made)
         if behind:
             self._metrics.behind.inc()
@@ -160,24 +164,17 @@ class Recommendations:
             self._metrics.own_click_seconds.observe(self._clock() - began)
         return made, behind
 
-    async def _changed(self, asked: Asked, wanted: Wanted, made: Made, known: str) -> Made:
-        return await self._wait(asked.session_id, wanted, made, asked.wait, lambda made: not matches(known, made))
-
     async def _wait(
-        self, session_id: str, wanted: Wanted, made: Made, at_most_s: float, enough: Callable[[Made], bool]
+        self, wanted: Wanted, made: Made, bell: Bell, at_most_s: float, enough: Callable[[Made], bool]
     ) -> Made:
-        """A session that is not the caller's is waited for all the same, so that its being there does not show."""
         until = self._clock() + at_most_s
-        with self._metrics.waiting.track_inprogress(), self._bells.heard(session_id) as bell:
-            changed = False
-            while True:
-                made = await self._lists.make(wanted, changed=changed)
-                left = until - self._clock()
-                if enough(made) or left <= 0 or self.draining:
-                    return made
+        with self._metrics.waiting.track_inprogress():
+            while not enough(made) and (left := until - self._clock()) > 0 and not self.draining:
                 changed = await bell.wait(left)
+                made = await self._lists.make(wanted, changed=changed)
+        return made
 
-    def _response(self, made: Made, known: str, waited_s: float, *, behind: bool) -> Response:
+    def _response(self, made: Made, known: str, waited_s: float = 0.0, *, behind: bool = False) -> Response:
         headers = (*made.headers, ("Age", str(_age_s(made))))
         if behind:
             headers += (("Nextclick-Behind", "1"),)

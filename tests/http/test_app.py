@@ -14,7 +14,7 @@ from schemas.errors import NextclickError
 from serving.http.app import App
 from serving.http.bells import Bells
 from serving.http.guard import Guard
-from serving.http.lists import Made, Wanted
+from serving.http.lists import Made, Wanted, etag
 from serving.http.metrics import Metrics
 from serving.http.recommendations import Recommendations
 from serving.http.request import Request
@@ -79,6 +79,14 @@ def test_a_poll_of_ones_own_list_is_counted_and_answered_in_one_round_trip() -> 
 
     assert answer.status == 200
     assert wire.rounds == [["EVALSHA", "HMGET"]]
+
+
+def test_whoever_waits_looks_once_before_it_and_once_after() -> None:
+    wire = Wire(lets_in=True)
+    answer, made = asked(wire, "wait=1", x_session_token=own(), if_none_match=etag(b"{}"))
+
+    assert (answer.status, made) == (304, 2)
+    assert wire.rounds == [["EVALSHA", "HMGET"], ["HMGET"]]
 
 
 @pytest.mark.parametrize(("query", "known"), [("after=00000000.0.1", ""), ("wait=1", '"x"')])

@@ -41,11 +41,16 @@ class Lists:
         self.own = made(b"first", 4)
         self.wanted: list[Wanted] = []
         self.changed: list[bool] = []
+        #: What happens while the next look is under way.
+        self.meanwhile: Callable[[], None] | None = None
 
     async def make(self, wanted: Wanted, *, changed: bool = False) -> Made:
         self.wanted.append(wanted)
         self.changed.append(changed)
-        return self.own if wanted.session_id == "s" else made(b"popular", None, fallback="popular")
+        seen, meanwhile, self.meanwhile = self.own, self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return seen if wanted.session_id == "s" else made(b"popular", None, fallback="popular")
 
 
 def made(body: bytes, offset: int | None, fallback: str | None = None) -> Made:
@@ -174,6 +179,16 @@ def test_a_click_is_answered_by_the_first_list_that_knows_it() -> None:
     played(scene)
 
 
+@pytest.mark.parametrize("asks", [{"after": f"{LANE}.6"}, {"known": etag(b"first"), "wait": 20}])
+def test_a_list_that_comes_while_the_first_look_is_under_way_is_not_missed(asks: dict[str, Any]) -> None:
+    async def scene(desk: Desk) -> None:
+        desk.lists.meanwhile = lambda: desk.store(made(b"second", 6))
+        response = await asyncio.wait_for(desk.ask(**asks), 1.5)
+        assert response.body == b"second"
+
+    played(scene)
+
+
 def test_a_click_that_no_list_knows_in_time_is_answered_with_what_there_is() -> None:
     async def scene(desk: Desk) -> None:
         response = await desk.ask(after=f"{LANE}.9")
@@ -282,7 +297,7 @@ def test_whoever_is_woken_by_a_new_list_asks_for_it_whole_at_once() -> None:
         await asyncio.sleep(0.01)
         desk.store(made(b"second", 5))
         assert (await asking).body == b"second"
-        assert desk.lists.changed == [False, False, True]
+        assert desk.lists.changed == [False, True]
 
     played(scene)
 
