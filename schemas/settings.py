@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -67,13 +68,20 @@ class RedisUrl(str):
 
 
 def _redis_url(value: object) -> RedisUrl:
-    parts = urlsplit(str(value))
+    """An address, or @/path of the file that it is alone in."""
+    told = str(value)
+    if told.startswith("@"):
+        try:
+            told = Path(told[1:]).read_text("utf-8").strip()
+        except OSError as error:
+            raise Mistaken(f"names a file that cannot be read ({error.strerror})") from None
+    parts = urlsplit(told)
     if parts.scheme not in {"redis", "rediss", "redis+cluster", "rediss+cluster"} or not parts.hostname:
         raise ValueError
     db = parts.path.removeprefix("/") or "0"
     if parts.port == 0 or not is_number(db) or (parts.scheme.endswith("+cluster") and int(db) != 0):
         raise ValueError  # as `parts.port` does by itself when it is no port
-    return RedisUrl(str(value))
+    return RedisUrl(told)
 
 
 def _shown(name: str, value: object, *, hidden: bool) -> str:
@@ -97,9 +105,10 @@ class Settings:
     )
     redis: RedisUrl = setting(
         "redis://localhost:6379/0",
-        "The Redis that holds sessions and recommendations. A password in it is never printed.",
+        "The Redis that holds sessions and recommendations. A password in it is never printed. Better in a file of its "
+        "own: `@/path`.",
         "redis://, rediss://, redis+cluster:// or rediss+cluster:// with [user:password@]host[:port][/db], "
-        "where db is a number, of a cluster 0",
+        "where db is a number, of a cluster 0; or @/path",
         _redis_url,
     )
     bundle: str = setting(

@@ -46,12 +46,14 @@ def shown() -> Any:
 
 
 @pytest.mark.parametrize("name", shown()["services"])
-def test_the_override_that_is_shown_is_whole_for_each_service(name: str) -> None:
+def test_the_override_that_is_shown_is_whole_for_each_service(name: str, tmp_path: Path) -> None:
     told = shown()["services"][name]
     environment = SERVICES[name].environment | told["environment"]
     secrets = [{"source": each, "target": each} if isinstance(each, str) else each for each in told["secrets"]]
 
-    settings = Settings.read(environment, {})
+    (tmp_path / "redis").write_text("redis://user:password@redis:6379/0", encoding="utf-8")
+    here = {key: value.replace("/run/secrets", str(tmp_path)) for key, value in environment.items()}
+    settings = Settings.read(here, {})
 
     assert {each["source"] for each in secrets} <= shown()["secrets"].keys()
     files = {value.removeprefix("@") for value in environment.values() if "/run/secrets/" in value}

@@ -111,6 +111,23 @@ def test_a_password_among_the_options_is_not_shown() -> None:
     assert "hunter2" not in f"{read.redis} {read.redis!r}"
 
 
+def test_an_address_with_a_password_may_lie_in_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "redis").write_text("rediss://user:hunter2@host:6380/1\n", encoding="utf-8")
+    read = Settings.read({"NEXTCLICK_REDIS": f"@{tmp_path}/redis"}, {})
+
+    assert read.redis.reveal() == "rediss://user:hunter2@host:6380/1"
+
+
+@pytest.mark.parametrize(("held", "said"), [(None, "No such file"), ("hunter2", "rediss://"), ("", "rediss://")])
+def test_a_file_that_holds_no_address_is_named_and_not_shown(held: str | None, said: str, tmp_path: Path) -> None:
+    if held is not None:
+        (tmp_path / "redis").write_text(held, encoding="utf-8")
+    with pytest.raises(SettingsError, match="NEXTCLICK_REDIS") as refused:
+        Settings.read({"NEXTCLICK_REDIS": f"@{tmp_path}/redis"}, {})
+    assert said in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
 SECRETS = f"t1:{'hidden' * 6},t2:{'hidden' * 7}"
 
 
