@@ -183,7 +183,7 @@ def test_answers_that_trickle_in_are_waited_for_while_they_do() -> None:
     async def whole() -> None:
         # given one that takes longer over all answers than over the first, by far
         async with _slow(pause_s=0.1) as url:
-            pipeline = Pipeline(url, 0.3)
+            pipeline = Pipeline(url, 0.3, command_s=0)
             assert await pipeline.run([Call(("GET", "a"))] * 8) == [b"1"] * 8
 
             # but whoever has no end of them is given up
