@@ -18,9 +18,10 @@ look like inside.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from schemas.errors import DataError
 from serving.http.response import Response
@@ -43,6 +44,12 @@ TITLES: Final = {
     503: "What is needed for this does not answer",
 }
 
+_URN: Final = "urn:nextclick:"
+#: What follows that in `type`.
+CODES: Final = (
+    "invalid", "key", "session", "not_found", "method", "timeout", "too_large", "address", "media_type", "too_many",
+    "headers", "defect", "unavailable",
+)  # fmt: skip
 
 #: What any request may be answered with; 401 only where a key is asked for.
 COMMON: Final = (400, 401, 404, 405, 408, 413, 414, 429, 431, 503)
@@ -51,7 +58,7 @@ COMMON: Final = (400, 401, 404, 405, 408, 413, 414, 429, 431, 503)
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The body of every error."""
 
-    type: str
+    type: Annotated[str, Meta(description=f"{_URN} and {', '.join(CODES)}; others may come.")]
     title: str
     status: int
     detail: str = ""
@@ -74,7 +81,7 @@ class Refused(DataError):
     @property
     def problem(self) -> Problem:
         return Problem(
-            type=f"urn:nextclick:{self.code}",
+            type=f"{_URN}{self.code}",
             title=TITLES[self.status],
             status=self.status,
             detail=self.detail,

@@ -21,7 +21,8 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 
-from schemas.errors import InvariantError
+from schemas.errors import InvariantError, NextclickError
+from schemas.recommendation import ANYBODY
 from schemas.settings import Settings
 from schemas.topics import Topics
 from serving.http import docs, erase, events, loop
@@ -89,7 +90,8 @@ class Endpoint:
             time.monotonic,
             self.metrics,
         )
-        readings, placements = Readings(redis), Placements.load(settings.placements)
+        self._readings = readings = Readings(redis)
+        placements = Placements.load(settings.placements)
         turns, clicks = Turns(), names.clickstream
         ranking = OnDemand(self._shelf, readings, placements, turns, self.metrics, clicks, _now_ms, _new_id)
         fallback = Fallback(self._shelf, placements, _now_ms)
@@ -164,12 +166,19 @@ class Endpoint:
 
     async def _look(self) -> None:
         while True:
+            if self._breaker.circuit is Circuit.HALF_OPEN:
+                await self._ask_redis()
             self.metrics.connections.set(self._server.connections)
             self.metrics.circuit.set(self._breaker.circuit)
             lacking = self._degraded()
             for service in ("redis", "bundle", "kafka"):
                 self.metrics.degraded.labels(service).set(service in lacking)
             await asyncio.sleep(_LOOK_S)
+
+    async def _ask_redis(self) -> None:
+        """Where no shopper comes by, nobody else would find out that it is back."""
+        with suppress(NextclickError):
+            await self._readings.stored(ANYBODY)
 
     def _degraded(self) -> frozenset[str]:
         lacking = set(self._shelf.degraded)

@@ -105,7 +105,11 @@ class SimilarProducts:
                 description="Without a session, or with one that the token is not for, the list is everybody's. "
                 "No list has items that the session looked at, bought or has in its cart.",
                 heeds={"If-None-Match": "The ETag of the answer that you have: 304 if it is still this one."},
-                bears={"ETag": "Changes with every byte of the answer."},
+                bears={
+                    "ETag": "Changes with every byte of the answer.",
+                    "Nextclick-Model": "The model that ranked it.",
+                    "Nextclick-Fallback": "What was missing: redis or bundle.",
+                },
             )
         ]
 

@@ -21,6 +21,7 @@ from serving.ranking.listed import chosen
 from serving.ranking.pool import POOL
 from serving.ranking.ranker import ASKED, EMPTY_CATALOGUE, EMPTY_SESSION, UNKNOWN_ITEMS, Ranker
 from serving.ranking.rules import Rules
+from serving.ranking.similar import Similar
 
 #: A moment at which nothing is only announced.
 _ALWAYS: Final = 2**53 - 1
@@ -83,6 +84,7 @@ def warm(ranker: Ranker) -> None:
     session = Session(recent=(Action(item_ids[0], "view", 0),))
     anew(stocked, session, None, _ALWAYS, Rules(Placement.default(), ranker.table), frozenset(), POOL)
     among(stocked, session, None, _ALWAYS, item_ids)
+    Similar(ranker).like(item_ids[0], _ALWAYS)
 
 
 def as_given(item_ids: Sequence[str]) -> list[Item]:

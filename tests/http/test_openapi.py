@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -9,7 +11,7 @@ import pytest
 import schemathesis
 from jsonschema_rs import Draft202012Validator
 
-from serving.http import docs, openapi
+from serving.http import docs, openapi, problems
 from serving.http.operations import Operation
 from tests.http.window import OPERATIONS
 
@@ -108,6 +110,15 @@ def test_every_operation_tells_every_problem_that_it_may_answer_with(document: d
     assert set(events) == common | {"200", "415"}
     assert set(erase) == common | {"204", "403"}
     assert set(page) == common - {"401"} | {"200"}
+
+
+def test_every_code_that_a_request_is_refused_with_is_told(document: dict[str, Any]) -> None:
+    sources = "".join(path.read_text("utf-8") for path in Path(problems.__file__).parent.glob("*.py"))
+    raised = set(re.findall(r'Refused\(\s*\d+,\s*"(\w+)"', sources))
+
+    assert len(raised) > 10
+    told = document["components"]["schemas"]["Problem"]["properties"]["type"]["description"]
+    assert raised == set(re.findall(r"\w+(?=[,;])", told))
 
 
 def test_a_stream_may_be_asked_for_with_key_and_token_in_its_address(document: dict[str, Any]) -> None:

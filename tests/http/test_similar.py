@@ -191,6 +191,14 @@ def test_a_stored_vector_of_another_model_or_version_is_not_used() -> None:
     assert believed != expected
 
 
+def test_what_an_answer_bears_is_told_of() -> None:
+    api, without = Api(), Api(Sessions(fails=True))
+    plain = api.get(some()[0])
+    answers = plain, api.get(some()[0], etag=tag(plain)), without.get(some()[0], "session_id=own")
+    borne = {name for answer in answers for name, _ in answer.headers}
+    assert borne - {"Cache-Control"} == set(api.operation.bears)
+
+
 def test_what_is_excluded_hidden_or_deleted_is_gone_at_once_and_back_at_once() -> None:
     # given
     api = Api()

@@ -18,6 +18,7 @@ from serving.ranking.ranker import ASKED, EMPTY_CATALOGUE, EMPTY_SESSION, Ranker
 from serving.ranking.rules import Rules
 from serving.state import bundles
 from tests import worlds
+from tests.test_fences import python
 from tests.worlds import NOW, name, session
 
 NEUTRAL = Placement.default()
@@ -148,3 +149,29 @@ def test_without_a_bundle_candidates_come_back_as_they_were_given() -> None:
 def test_without_a_session_the_order_is_anybodys() -> None:
     found = demand.among(stocked(worlds.ranker(worlds.chain())), Session(), None, NOW, [name(3), name(0)])
     assert ([each.item_id for each in found.items], found.fallback) == ([name(0), name(3)], EMPTY_SESSION)
+
+
+#: What is compiled, and what of it came after the warming.
+WARMED = """
+import gc
+from numba.core.dispatcher import Dispatcher
+from serving.ranking import demand
+from serving.ranking.similar import Similar
+from serving.state import bundles
+from tests.kit.worker import BUNDLE
+
+def compiled():
+    return {(kernel.__name__, each) for kernel in gc.get_objects() if isinstance(kernel, Dispatcher)
+            for each in kernel.signatures}
+
+ranker = bundles.load(BUNDLE)
+demand.warm(ranker)
+before = compiled()
+Similar(ranker).like(ranker.table.id(7), 2**52)
+print(len(before) > 10, sorted({name for name, _ in compiled() - before}))
+"""
+
+
+@pytest.mark.slow
+def test_who_asks_for_similar_items_first_waits_for_nothing_to_be_compiled() -> None:
+    assert python(WARMED) == "True []\n"
