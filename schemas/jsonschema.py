@@ -33,7 +33,12 @@ def files() -> dict[str, bytes]:
 
 def _file(kind: type) -> bytes:
     schema = {"$schema": _DIALECT, **msgspec.json.schema(kind, schema_hook=special)}
-    return msgspec.json.format(msgspec.json.encode(schema, order="sorted"), indent=2) + b"\n"
+    return portable(msgspec.json.format(msgspec.json.encode(schema, order="sorted"), indent=2)) + b"\n"
+
+
+def portable(document: bytes) -> bytes:
+    """Patterns as JSON Schema has them, where `$` is the end: what Python needs besides, Go and Rust refuse to read."""
+    return document.replace(rb"$(?!\\n)", rb"$")
 
 
 def special(kind: type) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from schemas.errors import DataError, InvariantError
 #: What one event or item may weigh; a topic's own limit is larger because it limits a producer's batch.
 MAX_BYTES: Final = 64 * 1024
 
-# `$` matches before a trailing newline in Python, not in JSON Schema's dialect: the look-ahead makes
-# one pattern mean the same in both.
+# `$` matches before a trailing newline in Python, not in JSON Schema's dialect: the look-ahead makes it mean the same
+# here, and schemas/jsonschema.py leaves it out.
 _PRINTABLE: Final = r"^[^\x00-\x1f\x7f]+$(?!\n)"
 _IDENTIFIER: Final = r"^[A-Za-z0-9_-]+$(?!\n)"
 

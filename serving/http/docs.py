@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from schemas import jsonschema
 from serving.http import openapi
 from serving.http.operations import Nothing, Operation
 from serving.http.page import page
@@ -36,6 +37,6 @@ def operations(others: Sequence[Operation[Any]]) -> list[Operation[Any]]:
     )
     shown = Operation("GET", "/docs", "This API, for people", Nothing, answer, {200: str}, public=True, media_type=HTML)
     document = openapi.document([*others, described, shown])
-    answers[described.path] = Response(200, msgspec.json.encode(document), JSON)
+    answers[described.path] = Response(200, jsonschema.portable(msgspec.json.encode(document)), JSON)
     answers[shown.path] = Response(200, page(document).encode(), HTML, (("Content-Security-Policy", _POLICY),))
     return [described, shown]

@@ -54,6 +54,18 @@ _HOOKS: Final = """
 import json
 import schemathesis
 
+@schemathesis.hook
+def before_load_schema(context, raw_schema):
+    # In Python `$` is not the end of a text that ends with a line break.
+    def python(part):
+        if isinstance(part, dict):
+            if isinstance(part.get("pattern"), str):
+                part["pattern"] += "(?!\\\\n)"
+            part = list(part.values())
+        for each in part if isinstance(part, list) else ():
+            python(each)
+    python(raw_schema)
+
 @schemathesis.serializer("application/x-ndjson", "text/plain")
 def lines(context, value):
     return value if isinstance(value, bytes) else json.dumps(value).encode()

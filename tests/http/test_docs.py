@@ -139,3 +139,10 @@ def test_a_page_without_any_operation_is_still_a_page() -> None:
     none: list[Any] = []
 
     assert page(openapi.document(none)).endswith("</html>\n")
+
+
+def test_no_pattern_looks_ahead_which_go_and_rust_cannot() -> None:
+    document = answered("/openapi.json").body
+
+    assert b'"pattern":' in document
+    assert b"(?" not in document

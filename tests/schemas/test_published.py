@@ -34,6 +34,11 @@ def test_the_published_json_schemas_are_those_of_the_types() -> None:
     assert {path.name: path.read_bytes() for path in JSON.glob("*.json")} == jsonschema.files(), "run `make docs`"
 
 
+@pytest.mark.parametrize("name", sorted(jsonschema.files()))
+def test_no_pattern_looks_ahead_which_go_and_rust_cannot(name: str) -> None:
+    assert b"(?" not in jsonschema.files()[name]
+
+
 def test_a_revision_given_by_the_store_yields_the_same_json_as_one_given_here() -> None:
     head = recommendation.unrevised(made())
 
