@@ -71,7 +71,8 @@ class Channels:
                     message = cast(dict[str, Any] | None, await pubsub.get_message(timeout=None))
                     self._heard += 1
                     if message is not None and message["type"] == "message":
-                        changed(cast(bytes, message["data"]).partition(b" ")[0].decode())
+                        # What is nobody's fingerprint, for anybody may publish there, rings nothing.
+                        changed(cast(bytes, message["data"]).partition(b" ")[0].decode(errors="replace"))
             finally:
                 asking.cancel()
 

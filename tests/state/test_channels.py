@@ -33,7 +33,7 @@ class _Ear:
 async def _listening(url: str, ear: _Ear) -> AsyncIterator[tuple[Channels, Callable[[str], Awaitable[object]]]]:
     channels, pipeline = Channels(RedisUrl(url), _SILENT_S), Pipeline(RedisUrl(url))
     listening = asyncio.create_task(channels.listen(ear.told.append, ear.missed))
-    yield channels, lambda name: pipeline.run([Call(("PUBLISH", "rec.0", f"{name} 1.2.3"))])
+    yield channels, lambda name: pipeline.run([Call(("PUBLISH", "rec.0", f"{name} 1.2.3".encode("latin-1")))])
     listening.cancel()
     with suppress(asyncio.CancelledError):
         await listening
@@ -58,6 +58,18 @@ def test_whoever_listens_is_told_whose_list_changed_however_long_nobody_said_any
             await until(lambda: f"{sid}-2" in ear.told)
             assert channels.hears
             assert ear.beginnings == 1
+
+    asyncio.run(whole())
+
+
+def test_what_somebody_else_says_there_is_not_the_end_of_it(redis_server: str, sid: str) -> None:
+    async def whole() -> None:
+        ear = _Ear()
+        async with _listening(redis_server, ear) as (channels, tell):
+            await until(lambda: channels.hears)
+            await tell("\xff")
+            await tell(sid)
+            await until(lambda: sid in ear.told)
 
     asyncio.run(whole())
 
