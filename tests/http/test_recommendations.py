@@ -302,7 +302,7 @@ def test_what_a_client_waits_because_it_asks_to_is_not_counted_as_what_the_endpo
 
 
 @pytest.mark.parametrize("why", ["popular", "redis", "bundle", "busy", "nothing"])
-def test_an_answer_that_lacks_a_service_is_counted_also_when_the_client_has_it(why: str) -> None:
+def test_an_answer_that_lacks_a_service_or_a_list_is_counted_also_when_the_client_has_it(why: str) -> None:
     async def scene(desk: Desk) -> None:
         desk.lists.own = made(b"first", 4, fallback=why)
         assert (await desk.ask()).status == 200
