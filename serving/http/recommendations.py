@@ -135,18 +135,18 @@ class Recommendations:
         known = request.headers.get("if-none-match", "")
         if wanted.session_id is None:
             await its_turn()
+        asked_s = self._clock()
         made, behind = await self._lists.make(wanted), False
         began = self._clock()
         if asked.after is not None:
-            made, behind = await self._after(asked, wanted, made)
+            made, behind = await self._after(asked, wanted, made, asked_s)
         if asked.wait and matches(known, made):
             made = await self._changed(asked, wanted, made, known)
         return self._response(made, known, self._clock() - began, behind=behind)
 
-    async def _after(self, asked: Asked, wanted: Wanted, made: Made) -> tuple[Made, bool]:
+    async def _after(self, asked: Asked, wanted: Wanted, made: Made, asked_s: float) -> tuple[Made, bool]:
         """The first list that knows the click; in time, else what there is, and that it is behind."""
         lane, _, offset = (asked.after or "").rpartition(".")
-        began = self._clock()
 
         def knows(made: Made) -> bool:
             return made.knows(lane, int(offset))
@@ -157,7 +157,7 @@ class Recommendations:
         if behind:
             self._metrics.behind.inc()
         else:
-            self._metrics.own_click_seconds.observe(self._clock() - began)
+            self._metrics.own_click_seconds.observe(self._clock() - asked_s)
         return made, behind
 
     async def _changed(self, asked: Asked, wanted: Wanted, made: Made, known: str) -> Made:

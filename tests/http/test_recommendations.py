@@ -174,6 +174,20 @@ def test_a_click_is_answered_by_the_first_list_that_knows_it() -> None:
     played(scene)
 
 
+def test_what_a_list_that_knows_the_click_took_is_counted_from_the_poll_on() -> None:
+    class Slow(Lists):
+        async def make(self, wanted: Wanted, *, changed: bool = False) -> Made:
+            await asyncio.sleep(0.05)
+            return await super().make(wanted, changed=changed)
+
+    async def scene(desk: Desk) -> None:
+        polls = Recommendations(Slow(), desk.bells, desk.metrics)
+        await polls.answer(Asked(session_id="s", after=f"{LANE}.4"), Request("GET", "/"), OWN)
+        assert desk.count("own_click_seconds_sum") >= 0.05
+
+    played(scene)
+
+
 def test_a_click_that_no_list_knows_in_time_is_answered_with_what_there_is() -> None:
     async def scene(desk: Desk) -> None:
         response = await desk.ask(after=f"{LANE}.9")
