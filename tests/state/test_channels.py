@@ -13,6 +13,7 @@ from serving.state.channels import Channels
 from serving.state.pipeline import Call, Pipeline
 from tests.kit import rungs
 from tests.kit.patience import until
+from tests.kit.redis_cluster import RedisCluster
 from tests.kit.redis_server import RedisServer
 
 _SILENT_S = 0.3
@@ -96,5 +97,26 @@ def test_one_that_is_gone_is_noticed_and_heard_again_when_it_is_back(
             await until(lambda: ear.beginnings == 2)
             await tell("after")
             await until(lambda: "after" in ear.told)
+
+    asyncio.run(whole())
+
+
+def test_of_a_cluster_another_node_tells_when_the_one_that_is_named_is_gone(cluster: RedisCluster, sid: str) -> None:
+    named, *others = cluster.nodes
+
+    async def whole() -> None:
+        ear = _Ear()
+        async with _listening(cluster.url, ear) as (channels, _):
+            await until(lambda: channels.hears)
+            named.pause()
+            try:
+                for node in others:
+                    node.ask("CLIENT KILL TYPE pubsub")
+                await until(lambda: not channels.hears)
+                await until(lambda: channels.hears)
+                others[0].ask(f"PUBLISH rec.0 {sid}")
+                await until(lambda: sid in ear.told)
+            finally:
+                named.resume()
 
     asyncio.run(whole())
