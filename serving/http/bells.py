@@ -19,6 +19,8 @@ class Bell:
     def __init__(self) -> None:
         self._rung = False
         self._waiting: asyncio.Future[None] | None = None
+        #: All told so far.
+        self.waited_s = 0.0
 
     def ring(self) -> None:
         self._rung = True
@@ -30,6 +32,7 @@ class Bell:
         if not self._rung:
             # A timer, since a deadline of asyncio's takes longer than all the rest of it.
             loop = asyncio.get_running_loop()
+            began_s = loop.time()
             self._waiting = loop.create_future()
             timer = loop.call_later(min(at_most_s, LOOK_EVERY_S), _wake, self._waiting)
             try:
@@ -37,6 +40,7 @@ class Bell:
             finally:
                 timer.cancel()
                 self._waiting = None
+                self.waited_s += loop.time() - began_s
         rung, self._rung = self._rung, False
         return rung
 

@@ -82,18 +82,32 @@ class Listing:
         if wanted.session_id is None:
             return self._popular(wanted, placement, POPULAR)
         found = await self._find(wanted.session_id, placement, changed=changed)
+        if found.held is None and not found.stale and found.known.session is None:
+            found = await self._without_list(found, placement)
         if found.held is None and found.stale:
             return self._popular(wanted, placement, REDIS)
+        made = await self._kept_or_made(wanted, found, placement)
+        if made is None:
+            why = BUSY if self._on_demand.could_list(found.known) else POPULAR
+            return self._popular(wanted, placement, why)
+        return made
+
+    async def stored(self, wanted: Wanted, *, changed: bool = False) -> Made | None:
+        placement = self._placements.named(wanted.placement)
+        if wanted.session_id is None:
+            return None
+        found = await self._find(wanted.session_id, placement, changed=changed)
+        return None if found.held is None else await self._kept_or_made(wanted, found, placement)
+
+    async def _kept_or_made(self, wanted: Wanted, found: _Found, placement: Placement) -> Made | None:
         basis = _basis(found, placement, self._shelf.edition)
         kept = self._made.get(wanted)
         if kept is not None and kept[0] == basis:
             self._metrics.lists.add("cached")
             return kept[1]
         made = await self._make(wanted, found, placement)
-        if made is None:
-            why = BUSY if self._on_demand.could_list(found.known) else POPULAR
-            return self._popular(wanted, placement, why)
-        self._keep(wanted, basis, made)
+        if made is not None:
+            self._keep(wanted, basis, made)
         return made
 
     async def _find(self, session_id: str, placement: Placement, *, changed: bool) -> _Found:
@@ -105,13 +119,22 @@ class Listing:
                     held, known = await self._readings.stored(session_id, changed=changed), await asked
             else:
                 held, known = await self._readings.stored(session_id, changed=changed), NOBODY
-            if held is None and known.session is None:
-                known = await self._readings.remembered(session_id)
         except RedisError:
-            self._metrics.redis_failed.inc()
-            known = self._readings.last_known(session_id) if placement.hide else NOBODY
-            return _Found(session_id, self._readings.last_good(session_id), known, stale=True)
+            return self._last_known(session_id, placement)
         return _Found(session_id, held, known, stale=False)
+
+    async def _without_list(self, found: _Found, placement: Placement) -> _Found:
+        """What else there is to make one of."""
+        try:
+            known = await self._readings.remembered(found.session_id)
+        except RedisError:
+            return self._last_known(found.session_id, placement)
+        return msgspec.structs.replace(found, known=known)
+
+    def _last_known(self, session_id: str, placement: Placement) -> _Found:
+        self._metrics.redis_failed.inc()
+        known = self._readings.last_known(session_id) if placement.hide else NOBODY
+        return _Found(session_id, self._readings.last_good(session_id), known, stale=True)
 
     async def _make(self, wanted: Wanted, found: _Found, placement: Placement) -> Made | None:
         held = found.held

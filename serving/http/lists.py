@@ -78,6 +78,12 @@ class Makes(Protocol):
         ...
 
 
+class Lists(Makes, Protocol):
+    async def stored(self, wanted: Wanted, *, changed: bool = False) -> Made | None:
+        """Of what the worker stored; None as long as there is nothing, or nothing that the caller may see."""
+        ...
+
+
 def etag(body: bytes) -> str:
     """Of exactly these bytes."""
     return f'"{blake2b(body, digest_size=12).hexdigest()}"'

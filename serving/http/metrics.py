@@ -38,7 +38,7 @@ class Metrics(Inventory):
             "source",
         )
         self._fallbacks = Counter(
-            "nextclick_http_fallbacks", "Answers that are not what they would be with every service there, and why.",
+            "nextclick_http_fallbacks", "Answers that lack a service, or a list of the session's own, and which.",
             ["reason"], registry=registry,
         )  # fmt: skip
         self.unchanged = Counter(

@@ -9,8 +9,8 @@ after                                the position of a click: answered by the fi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -19,11 +19,13 @@ from schemas.recommendation import PUBLISHED, Reason, Recommendation
 from schemas.wire import ItemId, SessionId
 from serving.http.begun import its_turn
 from serving.http.bells import Bell, Bells
-from serving.http.lists import Made, Makes, Wanted
+from serving.http.lists import Lists, Made, Wanted
 from serving.http.metrics import Metrics
 from serving.http.operations import Excluded, Operation
 from serving.http.request import Caller, Request
 from serving.http.response import Response
+
+T = TypeVar("T")
 
 #: For the list that knows a click; a worker that is not there must not keep a page from showing anything.
 _AFTER_S: Final = 2.0
@@ -101,7 +103,7 @@ Answered: Final = msgspec.defstruct(
 
 class Recommendations:
     def __init__(
-        self, lists: Makes, bells: Bells, metrics: Metrics, clock: Callable[[], float] = time.monotonic
+        self, lists: Lists, bells: Bells, metrics: Metrics, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._lists = lists
         self._bells = bells
@@ -140,39 +142,47 @@ class Recommendations:
         # Heard from before the first look on. A session that is not the caller's is waited for all the same, so that
         # its being there does not show.
         with self._bells.heard(asked.session_id) as bell:
-            made, behind = await self._lists.make(wanted), False
-            began = self._clock()
+            made, behind = None, False
             if asked.after is not None:
-                made, behind = await self._after(asked.after, wanted, made, bell)
-            if asked.wait and matches(known, made):
-                made = await self._wait(wanted, made, bell, asked.wait, lambda made: not matches(known, made))
-            return self._response(made, known, self._clock() - began, behind=behind)
+                made, behind = await self._after(asked.after, wanted, bell)
+            if made is None or (asked.wait and matches(known, made)):
+                made = await self._wait(
+                    lambda changed: self._lists.make(wanted, changed=changed),
+                    lambda made: not matches(known, made),
+                    bell,
+                    asked.wait,
+                )
+            return self._response(made, known, bell.waited_s, behind=behind)
 
-    async def _after(self, position: str, wanted: Wanted, made: Made, bell: Bell) -> tuple[Made, bool]:
-        """The first list that knows the click; in time, else what there is, and that it is behind."""
+    async def _after(self, position: str, wanted: Wanted, bell: Bell) -> tuple[Made, bool]:
+        """The first list of the worker's that knows the click; in time, else the best that there is, which may not."""
         lane, _, offset = position.rpartition(".")
-        began = self._clock()
+        asked_s = self._clock()
 
-        def knows(made: Made) -> bool:
-            return made.knows(lane, int(offset))
+        def knows(made: Made | None) -> bool:
+            return made is not None and made.knows(lane, int(offset))
 
-        made = await self._wait(wanted, made, bell, _AFTER_S, knows)
+        # Nothing is ranked here meanwhile: the worker's list is about to come, and is the one that subscribers get.
+        made = await self._wait(lambda changed: self._lists.stored(wanted, changed=changed), knows, bell, _AFTER_S)
+        if made is None or not knows(made):
+            made = await self._lists.make(wanted)
         behind = not knows(made)
         if behind:
             self._metrics.behind.inc()
         else:
-            self._metrics.own_click_seconds.observe(self._clock() - began)
+            self._metrics.own_click_seconds.observe(self._clock() - asked_s)
         return made, behind
 
     async def _wait(
-        self, wanted: Wanted, made: Made, bell: Bell, at_most_s: float, enough: Callable[[Made], bool]
-    ) -> Made:
+        self, look: Callable[[bool], Awaitable[T]], enough: Callable[[T], bool], bell: Bell, at_most_s: float
+    ) -> T:
+        """The first that is enough, else the last. `look` is told whether there probably is another than before."""
         until = self._clock() + at_most_s
         with self._metrics.waiting.track_inprogress():
-            while not enough(made) and (left := until - self._clock()) > 0 and not self.draining:
-                changed = await bell.wait(left)
-                made = await self._lists.make(wanted, changed=changed)
-        return made
+            found = await look(False)
+            while not enough(found) and (left := until - self._clock()) > 0 and not self.draining:
+                found = await look(await bell.wait(left))
+        return found
 
     def _response(self, made: Made, known: str, waited_s: float = 0.0, *, behind: bool = False) -> Response:
         headers = (*made.headers, ("Age", str(_age_s(made))))

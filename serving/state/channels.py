@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, cast
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 from redis import exceptions
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.client import PubSub
+from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -39,6 +41,8 @@ class Channels:
         #: Somebody would tell us.
         self.hears = False
         self._heard = 0
+        #: Of a Cluster: the one that is named may be gone when the connection to another breaks.
+        self._nodes: list[ClusterNode] = []
 
     async def listen(self, changed: Callable[[str], None], anything: Callable[[], None]) -> None:
         """Until cancelled. `changed` is told whose, by fingerprint; `anything` that some may have been missed."""
@@ -71,7 +75,8 @@ class Channels:
                     message = cast(dict[str, Any] | None, await pubsub.get_message(timeout=None))
                     self._heard += 1
                     if message is not None and message["type"] == "message":
-                        changed(cast(bytes, message["data"]).partition(b" ")[0].decode())
+                        # What is nobody's fingerprint, for anybody may publish there, rings nothing.
+                        changed(cast(bytes, message["data"]).partition(b" ")[0].decode(errors="replace"))
             finally:
                 asking.cancel()
 
@@ -100,13 +105,16 @@ class Channels:
         if not self._url.is_cluster:
             return Redis.from_url(self._url.reveal(), **options)
         address = self._url.reveal().replace("+cluster", "", 1)
-        cluster = RedisCluster.from_url(address)
+        # Not the client's own beginning, which asks the node of the first slot, be it there or not.
+        manager = RedisCluster.from_url(address, startup_nodes=self._nodes, **options).nodes_manager
         try:
-            await cluster.initialize()
-            node = cluster.get_random_node()
+            await manager.initialize()
+            self._nodes = [*manager.nodes_cache.values()]
+            node = random.choice(self._nodes)  # noqa: S311 - no secret
             return Redis.from_url(_at(address, node.host, int(node.port)), **options)
         finally:
-            await cluster.aclose()
+            await manager.aclose()
+            await manager.aclose("startup_nodes")
 
 
 def _at(address: str, host: str, port: int) -> str:

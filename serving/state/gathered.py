@@ -49,9 +49,11 @@ class Gathered:
 
         What is posted before anybody waits goes out together.
         """
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Reply] = loop.create_future()
         if self._running is not None and self._is_doubtful():
-            _tell(future, RedisError(_DOUBTFUL))
+            # Not at once: who asks while his request is counted works on only when he is let through.
+            loop.call_soon(_tell, future, RedisError(_DOUBTFUL))
         else:
             self._waiting.append((call, future))
             self._go()

@@ -51,6 +51,9 @@ class Lists:
         self.made += 1
         return Made.of(b"{}", "", 1_000, "m1", None)
 
+    async def stored(self, wanted: Wanted, *, changed: bool = False) -> Made | None:
+        return None if wanted.session_id is None else await self.make(wanted, changed=changed)
+
 
 def asked(wire: Wire, query: str = "", of: str = "s-1", **headers: str) -> tuple[Response, int]:
     """The answer, and how many lists were made for it."""

@@ -162,6 +162,24 @@ def test_a_session_without_a_list_is_ranked_when_it_is_asked_for(bundle: Path) -
     play(bundle, script)
 
 
+def test_whoever_waits_for_what_the_worker_stored_is_given_that_and_nothing_else(bundle: Path) -> None:
+    async def script(counter: Counter) -> None:
+        counter.redis.sessions["s1"] = Remembered(someone(10), None, "")
+        for wanted in (Wanted("s1"), Wanted("s1", "fresh"), Wanted("s2"), Wanted(None)):
+            assert await counter.lists.stored(wanted) is None
+        assert counter.count("nextclick_http_lists_total", source="ranked") == 0
+        hold(counter, "s1", someone(10))
+        for wanted in (Wanted("s1"), Wanted("s1", limit=3)):
+            assert await counter.lists.stored(wanted) == await counter.lists.make(wanted)
+        counter.redis.away = True
+        last_good = await counter.lists.stored(Wanted("s1"))
+        assert last_good is not None
+        assert last_good.fallback == "redis"
+        assert await counter.lists.stored(Wanted("s2")) is None
+
+    play(bundle, script)
+
+
 def test_where_more_is_to_be_ranked_than_can_be_a_session_that_clicked_is_told_so(bundle: Path) -> None:
     async def script(counter: Counter) -> None:
         counter.redis.sessions["s1"] = Remembered(someone(10), None, "")

@@ -228,13 +228,13 @@ def test_between_two_rankings_whoever_waits_for_something_else_is_served() -> No
 def test_more_than_can_be_ranked_is_refused_at_once() -> None:
     async def script() -> None:
         turns = Turns(waiting_max=1)
-        await turns.take(lambda: None)
-        waiting = asyncio.create_task(turns.take(lambda: None))
-        await asyncio.sleep(0)
-        with pytest.raises(ServiceError):
-            await turns.take(lambda: None)
-        await waiting
-        await turns.take(lambda: None)
+        asking = (turns.take(lambda: "ranked") for _ in range(3))
+        ranked, waited, refused = await asyncio.gather(*asking, return_exceptions=True)
+        assert (ranked, waited) == ("ranked", "ranked")
+        assert isinstance(refused, ServiceError)
+        assert await turns.take(lambda: "again") == "again"
+
+    asyncio.run(script())
 
 
 def test_a_ranking_is_answered_before_anybody_else_has_a_turn() -> None:

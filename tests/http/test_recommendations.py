@@ -35,22 +35,31 @@ STRANGER = Caller(session_id="t")
 
 
 class Lists:
-    """What is stored of one session; anybody else is answered the same."""
+    """What is stored of one session, and what is made where nothing is; anybody else is answered the same."""
 
     def __init__(self) -> None:
-        self.own = made(b"first", 4)
+        self.own: Made | None = made(b"first", 4)
+        self.ranked = made(b"ranked here", 9)
         self.wanted: list[Wanted] = []
         self.changed: list[bool] = []
         #: What happens while the next look is under way.
         self.meanwhile: Callable[[], None] | None = None
 
     async def make(self, wanted: Wanted, *, changed: bool = False) -> Made:
+        own = self._look(wanted, changed=changed) or self.ranked
+        return own if wanted.session_id == "s" else made(b"popular", None, fallback="popular")
+
+    async def stored(self, wanted: Wanted, *, changed: bool = False) -> Made | None:
+        own = self._look(wanted, changed=changed)
+        return own if wanted.session_id == "s" else None
+
+    def _look(self, wanted: Wanted, *, changed: bool) -> Made | None:
         self.wanted.append(wanted)
         self.changed.append(changed)
         seen, meanwhile, self.meanwhile = self.own, self.meanwhile, None
         if meanwhile is not None:
             meanwhile()
-        return seen if wanted.session_id == "s" else made(b"popular", None, fallback="popular")
+        return seen
 
 
 def made(body: bytes, offset: int | None, fallback: str | None = None) -> Made:
@@ -189,6 +198,41 @@ def test_a_list_that_comes_while_the_first_look_is_under_way_is_not_missed(asks:
     played(scene)
 
 
+def test_what_a_list_that_knows_the_click_took_is_counted_from_the_poll_on() -> None:
+    class Slow(Lists):
+        async def stored(self, wanted: Wanted, *, changed: bool = False) -> Made | None:
+            await asyncio.sleep(0.05)
+            return await super().stored(wanted, changed=changed)
+
+    async def scene(desk: Desk) -> None:
+        polls = Recommendations(Slow(), desk.bells, desk.metrics)
+        await polls.answer(Asked(session_id="s", after=f"{LANE}.4"), Request("GET", "/"), OWN)
+        assert desk.count("own_click_seconds_sum") >= 0.05
+
+    played(scene)
+
+
+def test_nothing_is_ranked_here_while_the_workers_own_list_is_about_to_come() -> None:
+    async def scene(desk: Desk) -> None:
+        desk.lists.own = None
+        asking = asyncio.create_task(desk.ask(after=f"{LANE}.6"))
+        await asyncio.sleep(0.05)
+        assert not asking.done()
+        desk.store(made(b"the worker's", 6))
+        assert (await asyncio.wait_for(asking, 1.5)).body == b"the worker's"
+
+    played(scene)
+
+
+def test_where_the_workers_list_does_not_come_one_is_ranked_here() -> None:
+    async def scene(desk: Desk) -> None:
+        desk.lists.own = None
+        response = await desk.ask(after=f"{LANE}.6")
+        assert (response.body, header(response, "Nextclick-Behind")) == (b"ranked here", None)
+
+    played(scene)
+
+
 def test_a_click_that_no_list_knows_in_time_is_answered_with_what_there_is() -> None:
     async def scene(desk: Desk) -> None:
         response = await desk.ask(after=f"{LANE}.9")
@@ -317,7 +361,7 @@ def test_what_a_client_waits_because_it_asks_to_is_not_counted_as_what_the_endpo
 
 
 @pytest.mark.parametrize("why", ["popular", "redis", "bundle", "busy", "nothing"])
-def test_an_answer_that_lacks_a_service_is_counted_also_when_the_client_has_it(why: str) -> None:
+def test_an_answer_that_lacks_a_service_or_a_list_is_counted_also_when_the_client_has_it(why: str) -> None:
     async def scene(desk: Desk) -> None:
         desk.lists.own = made(b"first", 4, fallback=why)
         assert (await desk.ask()).status == 200

@@ -13,6 +13,7 @@ from serving.state.channels import Channels
 from serving.state.pipeline import Call, Pipeline
 from tests.kit import rungs
 from tests.kit.patience import until
+from tests.kit.redis_cluster import RedisCluster
 from tests.kit.redis_server import RedisServer
 
 _SILENT_S = 0.3
@@ -33,7 +34,7 @@ class _Ear:
 async def _listening(url: str, ear: _Ear) -> AsyncIterator[tuple[Channels, Callable[[str], Awaitable[object]]]]:
     channels, pipeline = Channels(RedisUrl(url), _SILENT_S), Pipeline(RedisUrl(url))
     listening = asyncio.create_task(channels.listen(ear.told.append, ear.missed))
-    yield channels, lambda name: pipeline.run([Call(("PUBLISH", "rec.0", f"{name} 1.2.3"))])
+    yield channels, lambda name: pipeline.run([Call(("PUBLISH", "rec.0", f"{name} 1.2.3".encode("latin-1")))])
     listening.cancel()
     with suppress(asyncio.CancelledError):
         await listening
@@ -62,6 +63,18 @@ def test_whoever_listens_is_told_whose_list_changed_however_long_nobody_said_any
     asyncio.run(whole())
 
 
+def test_what_somebody_else_says_there_is_not_the_end_of_it(redis_server: str, sid: str) -> None:
+    async def whole() -> None:
+        ear = _Ear()
+        async with _listening(redis_server, ear) as (channels, tell):
+            await until(lambda: channels.hears)
+            await tell("\xff")
+            await tell(sid)
+            await until(lambda: sid in ear.told)
+
+    asyncio.run(whole())
+
+
 @pytest.mark.parametrize("ends", [RedisServer.pause, RedisServer.kill], ids=["frozen", "killed"])
 def test_one_that_is_gone_is_noticed_and_heard_again_when_it_is_back(
     own_redis: RedisServer, ends: Callable[[RedisServer], None]
@@ -84,5 +97,26 @@ def test_one_that_is_gone_is_noticed_and_heard_again_when_it_is_back(
             await until(lambda: ear.beginnings == 2)
             await tell("after")
             await until(lambda: "after" in ear.told)
+
+    asyncio.run(whole())
+
+
+def test_of_a_cluster_another_node_tells_when_the_one_that_is_named_is_gone(cluster: RedisCluster, sid: str) -> None:
+    named, *others = cluster.nodes
+
+    async def whole() -> None:
+        ear = _Ear()
+        async with _listening(cluster.url, ear) as (channels, _):
+            await until(lambda: channels.hears)
+            named.pause()
+            try:
+                for node in others:
+                    node.ask("CLIENT KILL TYPE pubsub")
+                await until(lambda: not channels.hears)
+                await until(lambda: channels.hears)
+                others[0].ask(f"PUBLISH rec.0 {sid}")
+                await until(lambda: sid in ear.told)
+            finally:
+                named.resume()
 
     asyncio.run(whole())

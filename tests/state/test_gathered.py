@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from schemas.errors import NextclickError, RedisError
+from serving.http.begun import Begun
 from serving.state.gathered import Gathered
 from serving.state.pipeline import Call, Reply
 
@@ -187,6 +189,28 @@ def test_while_it_is_doubtful_whether_redis_answers_nobody_waits_behind_who_find
         doubtful[0] = False
         assert await gathered.post(GET) == 0
         assert wire.rounds == [1, 1]
+
+    played(play())
+
+
+def test_whoever_is_refused_meanwhile_goes_on_after_whoever_began_him() -> None:
+    async def play() -> None:
+        wire, done = Wire(), list[str]()
+        gathered = Gathered(wire, lambda: True)
+        wire.answers.clear()
+        finder = gathered.post(GET)
+        await a_moment()
+
+        async def works() -> None:
+            with suppress(RedisError):
+                await gathered.post(GET)
+            done.append("work")
+
+        working = Begun(works())
+        done.append("counted, and let through")
+        await working
+        assert done == ["counted, and let through", "work"]
+        finder.cancel()
 
     played(play())
 
