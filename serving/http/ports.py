@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import socket
 from contextlib import ExitStack
+from typing import Final
 
 from schemas.errors import SettingsError
+
+#: What the kernel holds for a client that does not fetch it: by itself it takes megabytes before we notice.
+_UNSENT_MAX: Final = 128 * 1024
 
 
 def claim(host: str, port: int) -> None:
@@ -22,6 +26,7 @@ def bound(host: str, port: int, *, shared: bool = True) -> socket.socket:
             sock = unless_bound.enter_context(socket.socket(family, socket.SOCK_STREAM))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT_MAX)  # of each connection, too
             sock.bind((host, port))
             unless_bound.pop_all()
     except OSError as error:

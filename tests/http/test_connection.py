@@ -60,6 +60,24 @@ def test_who_asks_and_does_not_read_is_let_go(ending: bytes) -> None:
         eventually(lambda: server.held == 0, "all are let go", _WAIT_S)
 
 
+def test_of_a_stream_that_nobody_reads_little_is_held_by_us_and_the_kernel() -> None:
+    sent = 0
+
+    async def endless(_: Request) -> Stream:
+        async def parts() -> AsyncGenerator[bytes, None]:
+            nonlocal sent
+            while True:
+                sent += 4_096
+                yield bytes(4_096)
+
+        return Stream(parts())
+
+    with Opened(endless, Bounds(fetch_s=1)) as server, closing(unread(server.port)) as asking:
+        asking.sendall(_GOOD)
+        eventually(lambda: sent > 0 and server.held == 0, "it is let go", _WAIT_S)
+    assert sent < 1_000_000
+
+
 def test_who_closes_its_side_and_does_not_read_is_let_go() -> None:
     with Opened(long, Bounds(head_s=1, idle_s=60, fetch_s=1)) as server, ExitStack() as stack:
         for asked in range(1, 120):
