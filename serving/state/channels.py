@@ -40,6 +40,7 @@ class Channels:
         self._silent_s = silent_s
         #: Somebody would tell us.
         self.hears = False
+        self._complained = False
         self._heard = 0
         #: Of a Cluster: the one that is named may be gone when the connection to another breaks.
         self._nodes: list[ClusterNode] = []
@@ -50,31 +51,32 @@ class Channels:
             try:
                 await self._listen(changed, anything)
             except _FAILURES as error:
-                if self.hears:
+                if self.hears or not self._complained:
                     log.warning("nobody tells of new lists, they are looked for: %s", type(error).__name__)
-                self.hears = False
+                self.hears, self._complained = False, True
             await asyncio.sleep(_AGAIN_S)
 
     async def _listen(self, changed: Callable[[str], None], anything: Callable[[], None]) -> None:
         client = await self._client()
         try:
-            async with client.pubsub(ignore_subscribe_messages=True) as pubsub:
+            async with client.pubsub() as pubsub:
                 await pubsub.subscribe(*_CHANNELS)
-                self.hears = True
-                anything()
-                await self._hear(pubsub, changed)
+                await self._hear(pubsub, changed, anything)
         finally:
             await client.aclose()
 
-    async def _hear(self, pubsub: PubSub, changed: Callable[[str], None]) -> None:
+    async def _hear(self, pubsub: PubSub, changed: Callable[[str], None], anything: Callable[[], None]) -> None:
         async with asyncio.timeout(None) as limit:
             asking = asyncio.create_task(self._ask(pubsub, limit), name="is-redis-there")
             try:
                 while True:
                     # Without a deadline of its own, which would cost more than the message.
-                    message = cast(dict[str, Any] | None, await pubsub.get_message(timeout=None))
+                    message = cast(dict[str, Any], await pubsub.get_message(timeout=None))
                     self._heard += 1
-                    if message is not None and message["type"] == "message":
+                    if message["type"] == "subscribe" and not self.hears:
+                        self.hears = True
+                        anything()
+                    elif message["type"] == "message":
                         # What is nobody's fingerprint, for anybody may publish there, rings nothing.
                         changed(cast(bytes, message["data"]).partition(b" ")[0].decode(errors="replace"))
             finally:

@@ -33,8 +33,8 @@ _TIMEOUT_S: Final = 2.0
 _COMMAND_S: Final = 0.01
 #: By so much an event loop is late that has something else to do.
 _LATE_S: Final = 0.01
-#: Answers that trickle in are waited for no more than so many times as long again.
-_RENEWALS: Final = 3
+#: Answers that trickle in are waited for no more than so many times as long in all.
+_TRICKLES: Final = 4
 _CONNECTIONS_MAX: Final = 16
 #: Where a script's first key stands among the arguments.
 _SCRIPT_KEY: Final = 3
@@ -216,11 +216,12 @@ class _Server:
 
     async def _asked(self, packed: Sequence[bytes], patience: _Patience) -> list[Reply | Exception]:
         connection = await self._connected()
-        answers = patience.answers
+        answers: list[Reply | Exception] = []
         try:
             await connection.send_packed_command(packed)
             for _ in packed:
                 answers.append(await _answer(connection))
+                patience.heard()
             return answers
         finally:
             # Interrupted, it has closed itself: nobody will take what it still had to say for an answer to theirs.
@@ -262,30 +263,33 @@ class _Patience:
     """
 
     def __init__(self, limit: asyncio.Timeout, patience_s: float) -> None:
-        self.answers: Final[list[Reply | Exception]] = []
         self._limit = limit
         self._patience_s = patience_s
         self._loop = asyncio.get_running_loop()
-        self._renewals = _RENEWALS
+        self._heard_s = self._loop.time()
+        #: However steadily answers trickle in.
+        self._end_s = self._heard_s + _TRICKLES * patience_s
         self._forgives = True
-        self._begin()
+        self._wait_until(self._heard_s + patience_s)
+
+    def heard(self) -> None:
+        self._heard_s = self._loop.time()
 
     def end(self) -> None:
         self._timer.cancel()
 
-    def _begin(self) -> None:
-        self._seen = len(self.answers)
-        self._due_s = self._loop.time() + self._patience_s
-        self._timer = self._loop.call_at(self._due_s, self._over)
+    def _wait_until(self, due_s: float) -> None:
+        self._due_s = due_s
+        self._timer = self._loop.call_at(due_s, self._over)
 
     def _over(self) -> None:
         now_s = self._loop.time()
-        if len(self.answers) > self._seen and self._renewals:
-            self._renewals -= 1
-            self._begin()
+        due_s = min(self._heard_s + self._patience_s, self._end_s)
+        if due_s > now_s:
+            self._wait_until(due_s)
         elif now_s - self._due_s > _LATE_S and self._forgives:
             self._forgives = False
-            self._begin()
+            self._wait_until(now_s + self._patience_s)
         else:
             self._limit.reschedule(now_s)
 

@@ -168,10 +168,10 @@ def test_whoever_waits_for_what_the_worker_stored_is_given_that_and_nothing_else
         for wanted in (Wanted("s1"), Wanted("s1", "fresh"), Wanted("s2"), Wanted(None)):
             assert await counter.lists.stored(wanted) is None
         assert counter.count("nextclick_http_lists_total", source="ranked") == 0
-        hold(counter, "s1", someone(10))
+        held = hold(counter, "s1", someone(10))
         for wanted in (Wanted("s1"), Wanted("s1", limit=3)):
             assert await counter.lists.stored(wanted) == await counter.lists.make(wanted)
-        counter.redis.away = True
+        counter.redis.good["s1"], counter.redis.away = held, True
         last_good = await counter.lists.stored(Wanted("s1"))
         assert last_good is not None
         assert last_good.fallback == "redis"

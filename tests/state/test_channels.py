@@ -120,3 +120,20 @@ def test_of_a_cluster_another_node_tells_when_the_one_that_is_named_is_gone(clus
                 named.resume()
 
     asyncio.run(whole())
+
+
+def test_whoever_may_not_listen_hears_nothing_and_is_told_so_once(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    own_redis.ask("ACL SETUSER deaf on >word ~* +@all resetchannels")
+
+    async def whole() -> None:
+        ear = _Ear()
+        async with _listening(own_redis.url.replace("://", "://deaf:word@"), ear) as (channels, _):
+            await until(lambda: bool(caplog.messages))
+            await asyncio.sleep(1.5)  # it is tried again meanwhile
+            assert (channels.hears, ear.beginnings) == (False, 0)
+
+    asyncio.run(whole())
+
+    assert len([line for line in caplog.messages if "nobody tells of new lists" in line]) == 1
