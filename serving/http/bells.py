@@ -19,7 +19,7 @@ class Bell:
     def __init__(self) -> None:
         self._rung = False
         self._waiting: asyncio.Future[None] | None = None
-        #: All told so far.
+        #: How long, all its waits together.
         self.waited_s = 0.0
 
     def ring(self) -> None:

@@ -47,7 +47,7 @@ UNKNOWN_ITEMS: Final = "unknown_items"
 NOT_FINITE: Final = "not_finite"
 #: The log was too small to learn an order from.
 RECIPROCAL: Final = "reciprocal_rank"
-#: Of a session or a model, where no service is missing.
+#: Why an order is not the best there is although no service is missing.
 LESSER: Final = frozenset({EMPTY_SESSION, UNKNOWN_ITEMS, NOT_FINITE, RECIPROCAL})
 
 #: The source of a candidate that none of ours brought.
